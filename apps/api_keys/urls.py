@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.api_keys import api as doors
+from apps.api_keys import api as api_views
 from apps.api_keys import views
 from apps.base.permissions import Permission
 from apps.base.rest.views import api_path
@@ -24,13 +24,13 @@ pages = [
     path(KEY + "drain/", views.key_drain, name="api_key_drain"),
     path(USAGE, views.usage, name="usage"),
 ]
-keys, *one_key = key_paths(doors.KEYS, Permission.API_KEYS_READ, Permission.API_KEYS_WRITE)
+keys, *one_key = key_paths(api_views.KEYS, Permission.API_KEYS_READ, Permission.API_KEYS_WRITE)
 api = [
-    api_path("me", doors.Me, "me"),
+    api_path("me", api_views.Me, "me"),
     keys,
-    api_path("api-keys/verify", doors.VerifyApiKey, "api-keys-verify"),
+    api_path("api-keys/verify", api_views.VerifyApiKey, "api-keys-verify"),
     # After /v1/api-keys/verify, which has the form of one key's path.
     *one_key,
-    api_path("api-keys/{id}/usage", doors.KeyUsage, "api-key-usage"),
-    api_path("usage", doors.Usage, "usage"),
+    api_path("api-keys/{id}/usage", api_views.KeyUsage, "api-key-usage"),
+    api_path("usage", api_views.Usage, "usage"),
 ]

@@ -16,7 +16,7 @@ from apps.base.crypto.secrets import PasswordHasher
 from apps.credentials import idempotency_store
 from apps.credentials.models import IdempotencyRecord
 from apps.orgs.models import User
-from apps.webhooks.api import events as doors
+from apps.webhooks.api import events as api_views
 from apps.webhooks.engine import wakeup
 from apps.webhooks.models import Delivery, Event
 from tests.conftest import Api, Key
@@ -111,7 +111,7 @@ def test_a_request_overtaken_before_the_change_gets_the_stored_response(admin_ke
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="on SQLite nobody writes beside an open transaction")
 def test_a_request_overtaken_within_the_change_rolls_back(admin_key, monkeypatch):
-    write, others = doors.write_accepted, []
+    write, others = api_views.write_accepted, []
 
     def overtake() -> None:
         IdempotencyRecord.objects.update(reserved_at=timezone.now() - timedelta(seconds=61))
@@ -126,7 +126,7 @@ def test_a_request_overtaken_within_the_change_rolls_back(admin_key, monkeypatch
             thread.join(20)
         return write(accepted)
 
-    monkeypatch.setattr(doors, "write_accepted", slow)
+    monkeypatch.setattr(api_views, "write_accepted", slow)
     late = post(admin_key, "/v1/events", EVENT)
     assert (kind_of(others[0]), kind_of(late)) == ("first", "replayed")
     assert late.content == others[0].content

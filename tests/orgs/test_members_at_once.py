@@ -165,11 +165,11 @@ HTML = {"Accept": "text/html"}
 @pytest.mark.parametrize(("after", "status"), [("viewer", 403), ("developer", 403), ("removed", 404), ("admin", 201)])
 def test_who_is_lowered_while_posting_does_not_act_any_more(ada, person, acme, browser_of, monkeypatch, after, status):
     """The view checked the old role; the action checks the current one, within its transaction."""
-    from apps.api_keys import api as doors
+    from apps.api_keys import api as api_views
 
     boss = person("Boss", acme, Role.OWNER)
     actor, browser = actor_for(ada, ada.memberships.get()), browser_of(boss)
-    validated, done = doors.PortalView.validated, []
+    validated, done = api_views.PortalView.validated, []
 
     def lower() -> None:
         if after == "removed":
@@ -182,7 +182,7 @@ def test_who_is_lowered_while_posting_does_not_act_any_more(ada, person, acme, b
         done.append(in_threads(1, lambda _number: lower()))
         return values
 
-    monkeypatch.setattr(doors.PortalView, "validated", slow)
+    monkeypatch.setattr(api_views.PortalView, "validated", slow)
     answer = browser.post("/v1/api-keys", NEW_KEY, content_type="application/json", headers=HTML)
     assert done and answer.status_code == status
     assert ApiKey.objects.filter(name="Made").count() == (status == 201)
