@@ -295,9 +295,10 @@ def test_sixty_thousand_rows(organization):
 
 ROUNDS = """
 import django; django.setup()
-from apps.audit import export_jobs, sources
-sources.STEP = export_jobs.PIECE_ROWS = 20
-while True: export_jobs.advance()
+from apps.audit.exports import jobs
+from apps.audit.timeline import sources
+sources.STEP = jobs.PIECE_ROWS = 20
+while True: jobs.advance()
 """
 
 
