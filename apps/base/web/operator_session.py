@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from apps.base.requests import PortalRequest
 
+# Recovery codes alone are not a second step.
 SECOND_STEPS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 # After a working day the code or passkey is required again.
 MAX_AGE_SECONDS = 12 * 3600

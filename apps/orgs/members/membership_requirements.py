@@ -7,10 +7,8 @@ from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from apps.api_keys.catalogue import contact_of
+from apps.base.web.operator_session import SECOND_STEPS
 from apps.orgs.models import Membership, Organization, OrganizationStatus
-
-# Recovery codes alone are not a second step.
-SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def has_second_step(user_pk: uuid.UUID | None) -> bool:

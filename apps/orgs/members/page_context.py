@@ -25,7 +25,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return context
-    context["memberships"] = _memberships(request)
+    context["memberships"] = memberships_of(request)
     organization = getattr(request, "organization", None)
     if organization is not None:
         actor = request.actor
@@ -40,7 +40,8 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
     return context
 
 
-def _memberships(request: PortalRequest) -> list[Membership]:
+def memberships_of(request: PortalRequest) -> list[Membership]:
+    """Return the user's memberships, ordered by organization name, without closed organizations and the platform."""
     rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
     return [row for row in rows if not row.organization.is_platform]

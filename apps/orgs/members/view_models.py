@@ -14,12 +14,12 @@ from apps.base.actor import Actor
 from apps.base.errors import PortalError
 from apps.base.permissions import Permission
 from apps.base.text.mail_addresses import canonical_address
+from apps.base.web.operator_session import SECOND_STEPS
 from apps.credentials.key_kinds import KINDS
 from apps.orgs.members.membership import check_can_manage
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
 from apps.orgs.roles import RANK, ROLE_TABLE
 
-SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 # Invitations that were closed longer ago are in the audit log only.
 CLOSED_SHOWN_FOR = timedelta(days=30)
 MAX_INVITATIONS = 100

@@ -20,7 +20,8 @@ from apps.base.web.pages import FORM, org_page, selected_filter
 from apps.credentials.view_models import count_descendants
 from apps.orgs.members import membership, view_models
 from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
-from apps.orgs.models import Membership, OrganizationStatus, Role
+from apps.orgs.members.page_context import memberships_of
+from apps.orgs.models import Membership, Role
 
 PER_PAGE = 50
 
@@ -143,7 +144,7 @@ def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *
 @login_required
 def landing(request: PortalRequest) -> HttpResponse:
     """Redirect to the organization used last, to the only one, or to the list."""
-    mine = _memberships(request)
+    mine = memberships_of(request)
     last = request.session.get("organization")
     used = [each for each in mine if each.last_seen_at is not None]
     chosen = next((each for each in mine if each.organization.slug == last), None)
@@ -158,12 +159,6 @@ def landing(request: PortalRequest) -> HttpResponse:
 @login_required
 def organizations(request: PortalRequest) -> HttpResponse:
     """List the user's organizations, the one used last first."""
-    mine = sorted(_memberships(request), key=lambda each: each.organization.name.lower())
+    mine = sorted(memberships_of(request), key=lambda each: each.organization.name.lower())
     mine.sort(key=lambda each: each.last_seen_at.timestamp() if each.last_seen_at else 0, reverse=True)
     return render(request, "organizations.html", {"memberships": mine})
-
-
-def _memberships(request: PortalRequest) -> list[Membership]:
-    rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
-    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED)
-    return [row for row in rows.order_by("organization__name") if not row.organization.is_platform]
