@@ -4,7 +4,7 @@ It carries tenancy (``organization_id``), permission and audit in one argument. 
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn
@@ -12,7 +12,7 @@ from typing import NoReturn
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden, Text
-from apps.base.permissions import ADMIN, grants, is_allowed_while_suspended, is_read
+from apps.base.permissions import ADMIN, granted, is_allowed_while_suspended, is_read
 
 
 class ActorKind(StrEnum):
@@ -23,6 +23,9 @@ class ActorKind(StrEnum):
     SDK_KEY = "sdk_key"
     OPERATOR = "operator"
     SYSTEM = "system"
+
+
+UNRESTRICTED = (ActorKind.OPERATOR, ActorKind.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +80,32 @@ class Actor:
 
     def can(self, permission: str) -> bool:
         """Return whether the actor has the permission and can use it now."""
-        if self.is_support_access:
-            return is_read(permission) and self._has(permission)
-        if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
-            return True
-        is_withheld = (self.read_only_reason is not None and not is_read(permission)) or (
-            self.suspended and not is_allowed_while_suspended(permission)
-        )
-        return self._has(permission) and not is_withheld
+        return bool(self.usable((permission,)))
 
-    def _has(self, permission: str) -> bool:
-        """Return whether the actor has the permission, regardless of quarantine and suspension."""
-        return permission not in self.disabled_scopes and grants(self.permissions, permission)
-
-    def can_any(self, permissions: Iterable[str]) -> bool:
+    def can_any(self, permissions: Collection[str]) -> bool:
         """Return whether the actor can use at least one of the permissions."""
-        return any(self.can(permission) for permission in permissions)
+        return bool(self.usable(permissions))
+
+    def usable(self, permissions: Collection[str]) -> frozenset[str]:
+        """Return those of the permissions that the actor has and can use now."""
+        if self.kind in UNRESTRICTED and not self.is_support_access:
+            return frozenset(permissions)
+        held = self._held(permissions)
+        if self.is_support_access or self.read_only_reason is not None:
+            return frozenset(filter(is_read, held))
+        if self.suspended:
+            return frozenset(filter(is_allowed_while_suspended, held))
+        return held
+
+    def _held(self, permissions: Collection[str]) -> frozenset[str]:
+        """Return those of the permissions that the actor has, regardless of quarantine and suspension."""
+        return granted(self.permissions, permissions) - self.disabled_scopes
 
     def can_grant(self, scope: str) -> bool:
         """Return whether the actor can grant a scope to a key that it creates or changes."""
         if self.is_support_access:
             return False
-        if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+        if self.kind in UNRESTRICTED:
             return True
         return not (self.read_only_reason or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
 
@@ -112,9 +119,9 @@ class Actor:
         if self.is_support_access:
             raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
         accepted = ", ".join(permissions)
-        if self.suspended and any(self._has(permission) for permission in permissions):
+        if self.suspended and self._held(permissions):
             raise Forbidden(self.suspended, "organization_suspended")
-        if self.read_only_reason is not None and any(self._has(permission) for permission in permissions):
+        if self.read_only_reason is not None and self._held(permissions):
             raise Forbidden(*self.read_only_reason)
         if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):
             message = _("This key lacks the scope %(scope)s. Accepted: %(accepted)s.")

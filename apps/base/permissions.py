@@ -4,7 +4,7 @@ A scope is ``resource:action``. Host products add more scopes in the database (`
 strings of the same form. ``admin`` grants everything in its organization except the owner's permissions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 ADMIN = "admin"
@@ -64,9 +64,10 @@ def expand(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(str(scope) for scope in found)
 
 
-def grants(held: frozenset[str], wanted: str) -> bool:
-    """Return whether expanded scopes include a permission; ``admin`` includes all but the owner's."""
-    return wanted in held or (ADMIN in held and wanted not in OWNER_ONLY)
+def granted(held: frozenset[str], wanted: Collection[str]) -> frozenset[str]:
+    """Return the wanted permissions that expanded scopes include; ``admin`` includes all but the owner's."""
+    included = held.intersection(wanted)
+    return included.union(wanted) - (OWNER_ONLY - held) if ADMIN in held else included
 
 
 def is_read(permission: str) -> bool:

@@ -26,8 +26,7 @@ class NoticeQuerySet(OrgQuerySet["Notice"]):
 
     def visible_to(self, actor: Actor) -> Self:
         """Filter notifications that the actor has the permission for, and those for every member."""
-        permissions = [str(each) for each in Permission if actor.can(each)]
-        return self.for_actor(actor).filter(permission__in=["", *permissions])
+        return self.for_actor(actor).filter(permission__in=["", *sorted(map(str, actor.usable(Permission)))])
 
     def open(self) -> Self:
         """Filter notifications that are neither dismissed nor resolved."""

@@ -10,7 +10,7 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.verification import ROUTE as VERIFY
 from apps.audit.calls.usage_report import routes_and_scopes
 from apps.base.actor import Actor
-from apps.base.permissions import PORTAL_SCOPES, expand, grants
+from apps.base.permissions import PORTAL_SCOPES, expand, granted
 
 LOOKBACK = timedelta(days=90)
 
@@ -43,7 +43,7 @@ def hints(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, H
 def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> Hint | None:
     """Compare a key's scopes with the (route, scope) pairs that it used."""
     held = expand(key.scopes)
-    used = {scope for _route, scope in seen if scope and grants(held, scope)}
+    used = granted(held, {scope for _route, scope in seen if scope})
     unused = [scope for scope in key.scopes if not _is_used(scope, held, used)]
     if (VERIFY, "") in seen:
         # The host product verified this key without naming scopes, so it can have used any scope but the portal's.
@@ -54,7 +54,7 @@ def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> Hint | No
     return Hint(unused, [*enough, *sorted(used - expand(enough))], key.created_at > now - LOOKBACK)
 
 
-def _is_used(scope: str, held: Collection[str], used: set[str]) -> bool:
+def _is_used(scope: str, held: Collection[str], used: frozenset[str]) -> bool:
     """Return whether a scope was used; a read scope also counts as used if the key used the write scope."""
     write = scope.removesuffix(":read") + ":write"
     return scope in used or (scope.endswith(":read") and write in held and write in used)

@@ -29,12 +29,13 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
     organization = getattr(request, "organization", None)
     if organization is not None:
         actor = request.actor
+        usable = actor.usable(Permission)
         context |= {
             "actor": actor,
             "look": getattr(request, "support_access", None),
             "organization": organization,
             "nav": getattr(request, "nav", ""),
-            "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
+            "can": {permission.name.lower(): permission in usable for permission in Permission},
             "contact": contact_of(organization.pk) if actor.suspended else "",
         } | _notices(request)
     return context
