@@ -32,16 +32,6 @@ class Scope(models.Model):
         return self.name
 
     @property
-    def resource(self) -> str:
-        """Return the part of the name before the colon."""
-        return self.name.partition(":")[0]
-
-    @property
-    def action(self) -> str:
-        """Return the part of the name after the colon."""
-        return self.name.partition(":")[2]
-
-    @property
     def label(self) -> str:
         """Return the description, translated if it is a built-in one."""
         return gettext(self.description)

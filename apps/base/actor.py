@@ -101,13 +101,15 @@ class Actor:
         """Return those of the permissions that the actor has, regardless of quarantine and suspension."""
         return granted(self.permissions, permissions) - self.disabled_scopes
 
-    def can_grant(self, scope: str) -> bool:
-        """Return whether the actor can grant a scope to a key that it creates or changes."""
+    def grantable_of(self, scopes: Collection[str]) -> frozenset[str]:
+        """Return those of the scopes that the actor can grant to a key that it creates or changes."""
         if self.is_support_access:
-            return False
+            return frozenset()
         if self.kind in UNRESTRICTED:
-            return True
-        return not (self.read_only_reason or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
+            return frozenset(scopes)
+        if self.read_only_reason or self.suspended:
+            return frozenset()
+        return frozenset(scopes) if ADMIN in self.grantable else self.grantable.intersection(scopes)
 
     def require(self, *permissions: str) -> None:
         """Raise Forbidden, naming what is missing, unless the actor has one of the permissions now."""

@@ -4,7 +4,7 @@ A member is bounded by the scopes of its role; a key also by its own type, expir
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -22,9 +22,10 @@ from apps.credentials.rules import Lifetime
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def check_can_grant(actor: Actor, scopes: Iterable[str]) -> None:
+def check_can_grant(actor: Actor, scopes: Collection[str]) -> None:
     """Raise Forbidden if the actor lacks one of the scopes."""
-    missing = [scope for scope in scopes if not actor.can_grant(scope)]
+    grantable = actor.grantable_of(scopes)
+    missing = [scope for scope in scopes if scope not in grantable]
     if missing:
         raise Forbidden(_("You cannot give what you do not have: %(scopes)s.") % {"scopes": ", ".join(missing)})
 

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, field_of, grid, other_scopes
+from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, grid, other_scopes
 from apps.base.permissions import ADMIN
 from apps.base.web.client_address import UNKNOWN
 from apps.base.web.forms import RequestForm
@@ -30,9 +30,8 @@ class AccessFields(RequestForm):
         names = [scope.name for scope in scope_choices.scopes]
         self._choices("scopes", [(name, name) for name in (*names, ADMIN)])
         self._choices("access", [(word, word) for word in (CHOOSE, *LEVELS, ADMIN)])
-        for scope in scope_choices.scopes:
-            if scope.action in LEVELS:
-                self.fields[field_of(scope.resource)] = forms.CharField(required=False, max_length=80)
+        for name in scope_choices.fields():
+            self.fields[name] = forms.CharField(required=False, max_length=80)
 
     def _choices(self, field: str, choices: list[tuple[str, Any]]) -> None:
         cast(forms.ChoiceField, self.fields[field]).choices = choices

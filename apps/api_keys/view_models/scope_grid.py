@@ -34,6 +34,19 @@ class ScopeChoices:
         """Return whether ``admin`` is among the choices."""
         return ADMIN in self.allowed_scopes
 
+    def by_resource(self) -> dict[str, dict[str, Scope]]:
+        """Return the read and write scopes by resource and level."""
+        found: dict[str, dict[str, Scope]] = {}
+        for scope in self.scopes:
+            resource, _colon, action = scope.name.partition(":")
+            if action in LEVELS:
+                found.setdefault(resource, {})[action] = scope
+        return found
+
+    def fields(self) -> list[str]:
+        """Return the names of the form fields of the resources."""
+        return [field_of(resource) for resource in self.by_resource()]
+
     def every(self, level: str) -> list[str]:
         """Return all grantable read scopes, or for ``write`` all write scopes and the read scopes without one."""
         reads = {name for name in self.grantable if name.endswith(":read")}
@@ -50,33 +63,33 @@ def field_of(resource: str) -> str:
 
 def grid(scope_choices: ScopeChoices, chosen: Iterable[str]) -> list[dict[str, Any]]:
     """Return a row for each resource with the levels none, read and write."""
-    held = set(chosen)
-    groups: dict[str, list[Scope]] = {}
-    for scope in scope_choices.scopes:
-        if scope.action in LEVELS and scope.name in scope_choices.allowed_scopes:
-            groups.setdefault(scope.resource, []).append(scope)
-    return [_line(resource, scopes, scope_choices.grantable, held) for resource, scopes in groups.items()]
+    held, allowed = set(chosen), scope_choices.allowed_scopes
+    lines = []
+    for resource, scopes in scope_choices.by_resource().items():
+        shown = {level: scopes[level] for level in LEVELS if level in scopes and scopes[level].name in allowed}
+        if shown:
+            lines.append(_line(resource, shown, scope_choices.grantable, held))
+    return lines
 
 
-def _line(resource: str, scopes: list[Scope], grantable: frozenset[str], held: set[str]) -> dict[str, Any]:
+def _line(resource: str, scopes: dict[str, Scope], grantable: frozenset[str], held: set[str]) -> dict[str, Any]:
     words = {"read": pgettext("right", "Read"), "write": pgettext("right", "Write")}
-    ordered = sorted(scopes, key=lambda scope: LEVELS.index(scope.action))
-    picked = next((scope.name for scope in reversed(ordered) if scope.name in held), "")
+    picked = next((scope.name for scope in reversed(scopes.values()) if scope.name in held), "")
     levels = [
         {
             "value": scope.name,
-            "word": words[scope.action],
+            "word": words[level],
             "text": scope.label,
             "checked": scope.name == picked,
             "off": scope.name not in grantable,
         }
-        for scope in ordered
+        for level, scope in scopes.items()
     ]
     nothing = {"value": "", "word": pgettext("right", "None"), "text": "", "checked": not picked, "off": False}
     return {
         "resource": resource,
         "field": field_of(resource),
-        "text": " · ".join(scope.label for scope in ordered),
+        "text": " · ".join(scope.label for scope in scopes.values()),
         "levels": [nothing, *levels],
         "is_off": all(level["off"] for level in levels),
     }
@@ -93,5 +106,5 @@ def other_scopes(scope_choices: ScopeChoices, chosen: Iterable[str]) -> list[dic
             "off": scope.name not in scope_choices.grantable,
         }
         for scope in scope_choices.scopes
-        if scope.action not in LEVELS and scope.name in scope_choices.allowed_scopes
+        if scope.name.partition(":")[2] not in LEVELS and scope.name in scope_choices.allowed_scopes
     ]

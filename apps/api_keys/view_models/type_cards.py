@@ -56,11 +56,6 @@ class Offer:
         return next((kind for kind in self.types if kind.name == name), None)
 
     @property
-    def off(self) -> frozenset[str]:
-        """Return the scopes that are disabled for the organization."""
-        return frozenset(self.package.scopes_off) if self.package else frozenset()
-
-    @property
     def contact(self) -> str:
         """Return whom to contact about disabled types and scopes."""
         return (self.package or Package()).contact_text
@@ -68,8 +63,9 @@ class Offer:
     def scope_choices(self, kind: KeyType) -> ScopeChoices:
         """Return the scopes of the type, disabled ones included, and those that the actor can grant."""
         allowed_scopes = kind.allowed_scopes(frozenset(scope.name for scope in self.scopes))
-        grantable = frozenset(name for name in allowed_scopes - self.off if self.actor.can_grant(name))
-        return ScopeChoices(self.scopes, allowed_scopes, grantable, self.contact if allowed_scopes & self.off else "")
+        off = allowed_scopes.intersection(self.package.scopes_off if self.package else ())
+        grantable = self.actor.grantable_of(allowed_scopes - off)
+        return ScopeChoices(self.scopes, allowed_scopes, grantable, self.contact if off else "")
 
     def left(self, kind: KeyType) -> int | None:
         """Return how many more keys of the type can be created, or None for no limit."""

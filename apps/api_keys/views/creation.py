@@ -30,13 +30,10 @@ def key_create(request: PortalRequest) -> HttpResponse:
         return _ask_for_type(request, offer, asked)
     if request.method != "POST" and offer.refusal(kind):
         return _explain(request, offer, kind)
-    form = CreateKeyForm(
-        request.POST if request.method == "POST" else None,
-        request=request,
-        offer=offer,
-        kind=kind,
-        initial=_proposal(request, offer, kind, source),
-    )
+    if request.method == "POST":
+        form = CreateKeyForm(request.POST, request=request, offer=offer, kind=kind)
+    else:
+        form = CreateKeyForm(request=request, offer=offer, kind=kind, initial=_proposal(request, offer, kind, source))
     if form.is_valid():
         answer = _create(request, form)
         if answer is not None:
