@@ -21,6 +21,7 @@ from apps.base.errors import Conflict
 from apps.base.identifiers import KEYS
 from apps.base.permissions import Permission
 from apps.base.text.rules import sanitize
+from apps.orgs.lookups import platform_pk
 
 # Fields whose name ends in one of these words must not be recorded: `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
@@ -71,6 +72,23 @@ def record(
         address=sanitize(actor.address, 45),
         user_agent=sanitize(actor.user_agent, 300),
         request_id=sanitize(actor.request_id, 64),
+    )
+
+
+def record_change(actor: Actor, action: str, row: Any, changes: dict[str, list[Any]] | None = None) -> None:
+    """Record a change to a row in its organization's log, or in the vendor's if the row has no organization.
+
+    The target's kind is the first word of the action and its label the row's text, unless the model has an
+    ``audit_kind`` or an ``audit_label``.
+    """
+    record(
+        actor=actor,
+        action=action,
+        target_kind=getattr(row, "audit_kind", "") or action.partition(".")[0],
+        target_id=str(getattr(row, "public_id", row.pk)),
+        target_label=getattr(row, "audit_label", "") or str(row),
+        changes=changes,
+        organization_id=getattr(row, "organization_id", None) or platform_pk(),
     )
 
 

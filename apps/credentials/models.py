@@ -116,6 +116,11 @@ class SecretKey(OrgOwned, Timestamped):
         return version_of(self.pk, self.updated_at)
 
     @property
+    def audit_label(self) -> str:
+        """The name without the mask."""
+        return self.name
+
+    @property
     def mask(self) -> str:
         """The masked form, which can be shown after creation."""
         return mask(self.key_prefix, self.key_id, self.last_four)

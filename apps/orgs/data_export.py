@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.db import transaction
 
 from apps.api_keys.serializers import archived_keys as api_keys
+from apps.audit import actions as audit
 from apps.audit.models import AuditEntry, UsageDay
 from apps.audit.timeline.changes_and_calls import Changes
 from apps.audit.timeline.serialization import write_row
@@ -16,7 +17,7 @@ from apps.base.identifiers import encode
 from apps.base.permissions import Permission
 from apps.base.timestamps import format_timestamp
 from apps.notices.models import Notice
-from apps.orgs.lifecycle.organization_rows import locked, record
+from apps.orgs.lifecycle.organization_rows import locked
 from apps.orgs.members.membership_requirements import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
 from apps.sdk_keys.serializers import archived_keys as sdk_keys
@@ -155,7 +156,7 @@ def record_export(*, actor: Actor) -> Organization:
     """Record that an owner exports the organization's data, which the view then streams."""
     actor.require(Permission.ORGANIZATION_EXPORT)
     organization = locked(actor.organization_id)
-    record(actor, "organization.exported", organization, {})
+    audit.record_change(actor, "organization.exported", organization)
     return organization
 
 

@@ -3,8 +3,8 @@
 import uuid
 from typing import Any
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
-from apps.credentials.lifecycle import transitions
 from apps.sdk_keys.models import Activation, SdkKey
 from apps.webhooks import publishing
 
@@ -20,5 +20,5 @@ def record_and_publish_device(actor: Actor, activation: Activation, action: str,
     """Record a change of a device and publish an event named like the action."""
     changes: dict[str, list[Any]] = {"activation": [None, activation.public_id]}
     changes.update({name: [None, value] for name, value in more.items()})
-    transitions.record(actor, activation.key, action, changes)
+    audit.record_change(actor, action, activation.key, changes)
     announce(activation.key, action, activation_id=activation.public_id, **more)

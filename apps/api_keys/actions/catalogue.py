@@ -18,7 +18,6 @@ from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import NOT_SCOPES
 from apps.credentials.gate import key_check
 from apps.credentials.rules import MAX_DAYS
-from apps.orgs.lookups import platform_pk
 
 SCOPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,38}:[a-z][a-z0-9_]{0,38}", re.ASCII)
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
@@ -32,7 +31,7 @@ def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
     check_type_name(row.name)
     check_lifetimes(row.default_days, row.longest_days)
     done = _save(row, changes, fixed=("name", "platform_only", "is_builtin"))
-    _record(actor, row, f"key_type.{done}", changes)
+    audit.record_change(actor, f"key_type.{done}", row, changes)
     key_check.catalogue_changed()
     return row
 
@@ -45,7 +44,7 @@ def delete_key_type(*, actor: Actor, row: KeyType) -> None:
         raise Conflict(_("This type comes with the portal. Untick “may be made” to end its use."))
     if ApiKey.objects.filter(key_type=row).exists():
         raise Conflict(_("Keys were made by this type. Untick “may be made” to end its use."))
-    _record(actor, row, "key_type.deleted", {"title": [row.title, None]})
+    audit.record_change(actor, "key_type.deleted", row, {"title": [row.title, None]})
     row.delete()
     key_check.catalogue_changed()
 
@@ -56,7 +55,7 @@ def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
     _require_operator(actor)
     check_scope_name(row.name)
     done = _save(row, changes, fixed=("name", "is_builtin"))
-    _record(actor, row, f"scope.{done}", changes)
+    audit.record_change(actor, f"scope.{done}", row, changes)
     key_check.catalogue_changed()
     return row
 
@@ -77,7 +76,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
         raise Conflict(
             _("Key types may hold this scope: %(types)s. Untick it there first.") % {"types": ", ".join(kinds)}
         )
-    _record(actor, row, "scope.deleted", {"description": [row.description, None]})
+    audit.record_change(actor, "scope.deleted", row, {"description": [row.description, None]})
     row.delete()
     key_check.catalogue_changed()
 
@@ -87,7 +86,7 @@ def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
     """Disable or enable key types and scopes for one organization; recorded in that organization's audit log."""
     _require_operator(actor)
     done = _save(row, changes, fixed=("organization",))
-    _record(actor, row, f"package.{done}", changes, organization_id=row.pk)
+    audit.record_change(actor, f"package.{done}", row, changes)
     key_check.organization_changed(row.pk)
     return row
 
@@ -133,15 +132,3 @@ def _save(row: Any, changes: Changes, fixed: tuple[str, ...]) -> str:
         raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
     row.save(update_fields=[*changes, *(["updated_at"] if hasattr(row, "updated_at") else [])])
     return "updated"
-
-
-def _record(actor: Actor, row: Any, action: str, changes: Changes, organization_id: Any = None) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind=action.partition(".")[0],
-        target_id=str(row.pk),
-        target_label=str(row),
-        changes=changes,
-        organization_id=organization_id or platform_pk(),
-    )

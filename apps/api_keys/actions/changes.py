@@ -10,6 +10,7 @@ from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
@@ -66,7 +67,7 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
         setattr(key, field, new)
     key.save(update_fields=[*changes, "updated_at"])
     key_check.key_changed(key.key_prefix, key.key_id)
-    transitions.record(actor, key, "api_key.updated", changes)
+    audit.record_change(actor, "api_key.updated", key, changes)
 
 
 @transaction.atomic
@@ -99,8 +100,8 @@ def rotate_key(
     successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     posting.resolve_for(key, posting.EXPIRY, posting.ROTATION, posting.UNUSUAL)
     ends = format_timestamp(key.expires_at)
-    transitions.record(
-        actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
+    audit.record_change(
+        actor, "api_key.rotated", key, {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
     )
     announce(
         successor,

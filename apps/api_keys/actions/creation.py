@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.audit_and_publish import announce
 from apps.api_keys.models import ApiKey, KeyType
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict
 from apps.base.permissions import Permission
@@ -70,7 +71,7 @@ def create_key(
         "expires_at": [None, format_timestamp(expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
-    transitions.record(actor, key, "api_key.created", settings_of_key)
+    audit.record_change(actor, "api_key.created", key, settings_of_key)
     announce(key, "api_key.created", scopes=granted)
     return key, text
 

@@ -9,6 +9,7 @@ from apps.api_keys.actions import states
 from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.extension_points.descendants import descendants
 from apps.credentials.key_status import CHANGES
@@ -56,7 +57,7 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
         changes["reported"], more["reported"] = [None, origin.public_id], origin.public_id
     if others:
         changes["descendants"], more["descendants"] = [None, others], others
-    transitions.record(actor, key, "api_key.leaked", changes)
+    audit.record_change(actor, "api_key.leaked", key, changes)
     if consequence != NOTHING or others:
         announce(key, "api_key.leaked", consequence=consequence, **more)
     _act(actor, key, consequence, REASON if origin is None else REASON_OF_SUCCESSOR)

@@ -9,6 +9,7 @@ from apps.api_keys.actions import bounds
 from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
@@ -99,4 +100,4 @@ def _record(actor: Actor, key: ApiKey, action: str, before: str, reason: str | N
     changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
     if reason is not None:
         changes["reason"] = [None, reason]
-    transitions.record(actor, key, action, changes)
+    audit.record_change(actor, action, key, changes)

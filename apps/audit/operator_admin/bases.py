@@ -9,14 +9,13 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.audit import actions as audit
 from apps.audit.operator_admin.history import history_of
 from apps.audit.operator_admin.list_search import help_text, search
 from apps.audit.operator_admin.newest_rows import CappedPaginator, NewestRowsChangeList
@@ -24,7 +23,6 @@ from apps.audit.operator_admin.panels import Line, Panel
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
-from apps.orgs.lookups import platform_pk
 
 WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
 
@@ -180,7 +178,7 @@ class ReadOnlyAdmin(OperatorAdmin):
 
 
 class AuditedAdmin(OperatorAdmin):
-    """A page that saves each change with an audit entry of old and new values in the same transaction.
+    """A page that saves each change by an action, which records old and new values in the same transaction.
 
     Rows can be deleted only if the class sets ``is_removable`` and implements ``remove``.
     """
@@ -209,31 +207,8 @@ class AuditedAdmin(OperatorAdmin):
         self.save_action(operator_of(cast(PortalRequest, request)), obj, changes, not change)
 
     def save_action(self, actor: Actor, row: models.Model, changes: dict[str, list[Any]], is_new: bool) -> None:
-        """Save and record in one transaction, then call ``after_change``."""
-        before = {name: pair[0] for name, pair in changes.items()}
-        with transaction.atomic():
-            _save(row, changes, is_new)
-            audit.record(
-                actor=actor,
-                action=self.action_name(not is_new, before, row),
-                target_kind=self.audit_kind,
-                target_id=str(getattr(row, "public_id", row.pk)),
-                target_label=str(row),
-                changes=changes,
-                organization_id=self.organization_of(row),
-            )
-            self.after_change(row)
-
-    def action_name(self, change: bool, before: dict[str, Any], obj: models.Model) -> str:
-        """Return the audit action, such as ``key_type.updated``."""
-        return f"{self.audit_kind}.{'updated' if change else 'created'}"
-
-    def organization_of(self, obj: models.Model) -> Any:
-        """Return the organization whose audit log records the change: by default the platform's."""
-        return platform_pk()
-
-    def after_change(self, obj: models.Model) -> None:
-        """Run after a change, in its transaction; for subclasses."""
+        """Save the row by its action; for subclasses."""
+        raise PermissionDenied
 
     def remove(self, actor: Actor, row: models.Model) -> None:
         """Delete the row by its action; for subclasses."""
@@ -258,14 +233,6 @@ class AuditedAdmin(OperatorAdmin):
         sentences = [str(text) for texts in (getattr(refusal, "fields", None) or {}).values() for text in texts]
         messages.error(request, " ".join(sentences) or str(refusal))
         return redirect(path)
-
-
-def _save(row: Any, changes: dict[str, list[Any]], is_new: bool) -> None:
-    """Write only the changed fields: the others can be newer than the form."""
-    if is_new:
-        row.save(force_insert=True)
-    else:
-        row.save(update_fields=[*changes, *(["updated_at"] if hasattr(row, "updated_at") else [])])
 
 
 def _plain(value: Any) -> Any:

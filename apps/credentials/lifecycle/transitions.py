@@ -13,7 +13,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.crypto.secrets import new_key
 from apps.base.errors import Conflict, Forbidden, Unauthorized
@@ -54,19 +53,6 @@ def lock_key(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
     return rows.with_public_id(public_id)
-
-
-def record(actor: Actor, key: SecretKey, action: str, changes: dict[str, list[Any]]) -> None:
-    """Record a change of a key in the audit log; ``action`` begins with the key's kind."""
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind=action.partition(".")[0],
-        target_id=key.public_id,
-        target_label=key.name,
-        changes=changes,
-        organization_id=key.organization_id,
-    )
 
 
 def lock_creator(actor: Actor) -> None:

@@ -7,6 +7,7 @@ from allauth.account.models import EmailAddress
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.text.mail_addresses import spellings
@@ -14,7 +15,7 @@ from apps.orgs.accounts.email_addresses import account_of, is_confirmed, lock_ad
 from apps.orgs.accounts.provisional import end_provisional_access, request_owner_confirmation
 from apps.orgs.invitations.actions import check_active
 from apps.orgs.invitations.reserved_memberships import claim_reservation, reserved_for
-from apps.orgs.invitations.revocation import close, record_invitation
+from apps.orgs.invitations.revocation import close
 from apps.orgs.members.membership import lock_members
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
@@ -80,7 +81,7 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
     membership = claim_reservation(invitation, user, before)
     actor = replace(actor, id=membership.user_public_id, label=user.name or user.email, pk=user.pk)
     changes: dict[str, list[Any]] = {"user": [None, membership.user_public_id], "role": [None, membership.role]}
-    record_invitation(actor, invitation, "invitation.accepted", changes)
+    audit.record_change(actor, "invitation.accepted", invitation, changes)
     return membership
 
 

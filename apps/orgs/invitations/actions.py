@@ -8,12 +8,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
 from apps.base.permissions import Permission
 from apps.base.text.mail_addresses import canonical_address, spellings
 from apps.base.timestamps import format_timestamp
-from apps.orgs.invitations.revocation import close, record_invitation, revoke
+from apps.orgs.invitations.revocation import close, revoke
 from apps.orgs.mail import outbox
 from apps.orgs.members.membership import check_can_assign, lock_members
 from apps.orgs.models import (
@@ -55,7 +56,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     )
     invitation.save(force_insert=True)
     _enqueue_mail(invitation)
-    record_invitation(actor, invitation, "invitation.created", {"role": [None, role]})
+    audit.record_change(actor, "invitation.created", invitation, {"role": [None, role]})
     return invitation
 
 
@@ -93,10 +94,10 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
     invitation.save(update_fields=["token_digest", "expires_at"])
     OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
     _enqueue_mail(invitation)
-    record_invitation(
+    audit.record_change(
         actor,
-        invitation,
         "invitation.resent",
+        invitation,
         {"expires_at": [format_timestamp(before), format_timestamp(invitation.expires_at)]},
     )
     return invitation

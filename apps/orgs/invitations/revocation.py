@@ -1,7 +1,5 @@
 """Closing and revoking invitations."""
 
-from typing import Any
-
 from django.utils import timezone
 
 from apps.audit import actions as audit
@@ -22,7 +20,7 @@ def close(invitation: Invitation, status: InvitationStatus) -> None:
 def revoke(actor: Actor, invitation: Invitation) -> None:
     """Revoke an invitation and record it."""
     close(invitation, InvitationStatus.REVOKED)
-    record_invitation(actor, invitation, "invitation.revoked", {"role": [invitation.role, None]})
+    audit.record_change(actor, "invitation.revoked", invitation, {"role": [invitation.role, None]})
 
 
 def revoke_invitations_of(actor: Actor, membership: Membership, role: str | None) -> None:
@@ -40,16 +38,3 @@ def revoke_invitations_of(actor: Actor, membership: Membership, role: str | None
     allowed = INVITABLE_ROLES.get(Role(role), set()) if role else set()
     for invitation in rows.exclude(role__in=allowed).order_by("pk"):
         revoke(actor, invitation)
-
-
-def record_invitation(actor: Actor, invitation: Invitation, action: str, changes: dict[str, list[Any]]) -> None:
-    """Write the audit entry of a change to an invitation; its address is the label."""
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="invitation",
-        target_id=invitation.public_id,
-        target_label=invitation.email,
-        changes=changes,
-        organization_id=invitation.organization_id,
-    )

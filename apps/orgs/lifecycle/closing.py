@@ -9,12 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
 from apps.credentials.lifecycle import transitions
 from apps.notices import actions as notices
-from apps.orgs.lifecycle.organization_rows import locked, record, refuse_platform, require_vendor
+from apps.orgs.lifecycle.organization_rows import locked, refuse_platform, require_vendor
 from apps.orgs.lifecycle.suspension import set_status
 from apps.orgs.mail import outbox
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Organization, OrganizationStatus, Role
@@ -51,7 +52,7 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
         "kept_until": [None, f"{until:%Y-%m-%dT%H:%M:%SZ}"],
         **counts,
     }
-    record(actor, "organization.closed", organization, changes)
+    audit.record_change(actor, "organization.closed", organization, changes)
     _mail_owners_and_admins(organization, "organization_closed", {"who": actor.label, "until": until})
     return organization
 
@@ -71,7 +72,7 @@ def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
     # Again, for what was created concurrently with the closing.
     counts = revoke_access(actor, organization)
     set_status(organization, OrganizationStatus.ACTIVE, "", closed_at=None, kept_until=None)
-    record(actor, "organization.reopened", organization, {"status": ["closed", "active"], **counts})
+    audit.record_change(actor, "organization.reopened", organization, {"status": ["closed", "active"], **counts})
     _mail_owners_and_admins(organization, "organization_reopened", {})
     return organization
 

@@ -4,13 +4,13 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.models import creator
 from apps.base.text.mail_addresses import canonical_address, check_address_field
 from apps.base.text.rules import check_text
 from apps.orgs.accounts.provisional import end_provisional_access
-from apps.orgs.lifecycle.organization_rows import record
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
 
@@ -31,7 +31,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     owner = User.objects.with_address(email) or _invite_owner(email)
     end_provisional_access(owner, keep_password=False)
     Membership.objects.create(organization=organization, user=owner, role=Role.OWNER, **creator(actor))
-    record(actor, "organization.created", organization, {"slug": [None, slug], "owner": [None, email]})
+    audit.record_change(actor, "organization.created", organization, {"slug": [None, slug], "owner": [None, email]})
     return organization, owner
 
 

@@ -1,11 +1,9 @@
-"""Shared parts of the actions on an organization: row lock, audit entry, permission checks."""
+"""Shared parts of the actions on an organization: row lock, permission checks."""
 
 import uuid
-from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.text.rules import check_text
@@ -23,19 +21,6 @@ def locked(organization_id: uuid.UUID | None) -> Organization:
     if found is None:
         raise NotFound()
     return found
-
-
-def record(actor: Actor, action: str, organization: Organization, changes: dict[str, list[Any]]) -> None:
-    """Write the audit entry of a change to the organization's log."""
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="organization",
-        target_id=organization.public_id,
-        target_label=organization.name,
-        changes=changes,
-        organization_id=organization.pk,
-    )
 
 
 def require_vendor(actor: Actor) -> None:

@@ -115,13 +115,7 @@ def _finish(organization: Organization) -> None:
     organization.slug, organization.purged_at = f"closed-{organization.pk.hex}", timezone.now()
     organization.mail_recipients = None
     organization.save(update_fields=["slug", "purged_at", "mail_recipients", "updated_at"])
-    audit.record(
-        actor=system(organization.pk),
-        action="organization.purged",
-        target_kind="organization",
-        target_id=organization.public_id,
-        target_label=organization.name,
-    )
+    audit.record_change(system(organization.pk), "organization.purged", organization)
 
 
 # The periodic job orgs.delete_emptied_organizations (apps.py).

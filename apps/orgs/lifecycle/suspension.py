@@ -7,13 +7,14 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict
 from apps.base.permissions import Permission
 from apps.credentials.gate import key_check
 from apps.notices import actions as notices
 from apps.notices.models import Severity
-from apps.orgs.lifecycle.organization_rows import checked_reason, locked, record, refuse_platform, require_vendor
+from apps.orgs.lifecycle.organization_rows import checked_reason, locked, refuse_platform, require_vendor
 from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import actions as webhooks
 
@@ -39,12 +40,12 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
             "reason": [None, text],
             "deliveries_held": [None, held],
         }
-        record(actor, "organization.suspended", organization, changes)
+        audit.record_change(actor, "organization.suspended", organization, changes)
         _notify_owners(organization, "organization.suspended", Severity.BAD, {"reason": text})
     elif organization.status_reason != text:
         before = organization.status_reason
         set_status(organization, OrganizationStatus.SUSPENDED, text)
-        record(actor, "organization.updated", organization, {"reason": [before, text]})
+        audit.record_change(actor, "organization.updated", organization, {"reason": [before, text]})
     return organization
 
 
@@ -64,7 +65,7 @@ def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
             "reason": [reason, None],
             "deliveries_released": [None, released],
         }
-        record(actor, "organization.resumed", organization, changes)
+        audit.record_change(actor, "organization.resumed", organization, changes)
         notices.resolve(organization_id=organization.pk, dedupe_prefix=NOTICE_PREFIX)
         _notify_owners(organization, "organization.resumed", Severity.OK, {})
     return organization

@@ -70,6 +70,7 @@ class Organization(PrefixedModel, Timestamped):
     """A customer of the vendor, or the vendor itself (slug ``platform``)."""
 
     id_prefix = "org"
+    audit_kind = "organization"
 
     name = models.CharField(_("name"), max_length=120)
     slug = models.CharField(_("slug"), max_length=50, unique=True, validators=[SLUG])
@@ -131,6 +132,11 @@ class Organization(PrefixedModel, Timestamped):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def organization_id(self) -> uuid.UUID:
+        """The key, under the name that it has on the rows of an organization."""
+        return self.pk
 
     @property
     def is_platform(self) -> bool:

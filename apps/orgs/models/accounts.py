@@ -71,6 +71,7 @@ class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
     """A user, who signs in by e-mail address and can belong to several organizations."""
 
     id_prefix = "user"
+    audit_kind = "user"
 
     email = models.EmailField(_("e-mail address"), max_length=254, db_index=True)
     name = models.CharField(_("name"), max_length=150)

@@ -89,6 +89,11 @@ class Invitation(OrgOwned):
         return f"{self.email} · {self.organization} · {self.role}"
 
     @property
+    def audit_label(self) -> str:
+        """The invited address."""
+        return self.email
+
+    @property
     def state(self) -> str:
         """The status, with expiry: sent, accepted, revoked or expired."""
         is_late = self.status == InvitationStatus.SENT and self.expires_at <= timezone.now()

@@ -7,12 +7,13 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.base.text.rules import check_text
 from apps.credentials.gate import key_check
-from apps.orgs.lifecycle.organization_rows import locked, record, require_vendor
+from apps.orgs.lifecycle.organization_rows import locked, require_vendor
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.members.membership_requirements import has_second_step
@@ -54,7 +55,7 @@ def update_settings(
         organization.settings_version += 1
         organization.save(update_fields=[*changes, "settings_version", "updated_at"])
         key_check.organization_changed(organization.pk)
-        record(actor, "organization.updated", organization, changes)
+        audit.record_change(actor, "organization.updated", organization, changes)
     return organization
 
 

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid, NotFound
 from apps.orgs.mail.recipients import OPTIONAL_GROUPS
+from apps.orgs.members.audit_and_publish import record
 from apps.orgs.models import Membership, User
 
 
@@ -44,12 +44,5 @@ def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
     if after != before:
         membership.mail_off = after
         membership.save(update_fields=["mail_off"])
-        audit.record(
-            actor=actor,
-            action="member.mail_chosen",
-            target_kind="user",
-            target_id=actor.id,
-            target_label=membership.user.email,
-            changes={"mail_off": [before, after]},
-        )
+        record(actor, membership, "member.mail_chosen", {"mail_off": [before, after]})
     return membership

@@ -6,9 +6,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.orgs.lifecycle.organization_rows import record
 from apps.orgs.models import Membership, OperatorLook, Organization, OrganizationStatus
 from apps.orgs.support_access import support_session
 
@@ -52,7 +52,7 @@ def _begin(
         session_digest=support_session.digest_of(session_key),
         until=until,
     )
-    record(actor, "operator.look_began", organization, {"reason": [None, reason], "until": [None, until]})
+    audit.record_change(actor, "operator.look_began", organization, {"reason": [None, reason], "until": [None, until]})
     return access
 
 
@@ -64,7 +64,7 @@ def end_support_access(*, actor: Actor, access: OperatorLook) -> bool:
     hit = OperatorLook.objects.filter(pk=access.pk, ended_at=None).update(ended_at=timezone.now())
     if hit:
         access.refresh_from_db()
-        record(actor, "operator.look_ended", access.organization, {"pages": [None, access.pages]})
+        audit.record_change(actor, "operator.look_ended", access.organization, {"pages": [None, access.pages]})
     return bool(hit)
 
 

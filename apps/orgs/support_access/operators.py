@@ -25,7 +25,7 @@ def create_operator(*, actor: Actor, email: str) -> User:
     user.full_clean(exclude=["password"])
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-    _record(actor, "operator.created", user)
+    audit.record_change(actor, "operator.created", user)
     return user
 
 
@@ -44,7 +44,7 @@ def remove_operator(*, actor: Actor, email: str) -> None:
         raise Conflict(_("This is the last operator. Make another one first: manage.py create_operator --email E."))
     for access in OperatorLook.objects.filter(operator=user, ended_at=None).select_related("organization"):
         end_support_access(actor=actor, access=access)
-    _record(actor, "operator.removed", user)
+    audit.record_change(actor, "operator.removed", user)
     if Membership.objects.filter(user=user).exists():
         user.is_staff = user.is_superuser = False
         user.session_epoch += 1
@@ -62,14 +62,3 @@ def _lock_operators() -> None:
 def _require_vendor(actor: Actor) -> None:
     if actor.is_support_access or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
         raise Forbidden(_("Only an operator may do this."))
-
-
-def _record(actor: Actor, action: str, user: User) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="user",
-        target_id=user.public_id,
-        target_label=user.email,
-        organization_id=Organization.objects.get(slug=PLATFORM_SLUG).pk,
-    )

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.extension_points.descendants import Descendant, describe
 from apps.base.permissions import Permission
@@ -68,7 +69,7 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     changes = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
     changes["activation_limit"] = [None, pool.activation_limit]
     changes["inactive_after_days"] = [None, pool.inactive_after_days]
-    transitions.record(actor, key, "sdk_key.created", changes)
+    audit.record_change(actor, "sdk_key.created", key, changes)
     announce(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
     return key, text
 
@@ -98,7 +99,7 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSIO
     transitions.require_changeable(key)
     changes = _set(key, of_key) | _set(key.pool, of_pool)
     if changes:
-        transitions.record(actor, key, "sdk_key.updated", changes)
+        audit.record_change(actor, "sdk_key.updated", key, changes)
         key_check.key_changed(key.key_prefix, key.key_id)
     if "inactive_after_days" in changes:
         _update_expiries(key.pool)
@@ -164,7 +165,7 @@ def rotate_sdk_key(
         "replaced_by": [None, successor.public_id],
         "expires_at": [before, format_timestamp(key.expires_at)],
     }
-    transitions.record(actor, key, "sdk_key.rotated", changes)
+    audit.record_change(actor, "sdk_key.rotated", key, changes)
     return successor, text
 
 
@@ -185,7 +186,7 @@ def change_sdk_key(
     if transitions.change(key, name, actor=actor, **reasons):
         changes: dict[str, list[Any]] = {field: [None, text] for field, text in reasons.items()}
         changes["status"] = [str(before), str(key.status)]
-        transitions.record(actor, key, f"sdk_key.{wanted.done}", changes)
+        audit.record_change(actor, f"sdk_key.{wanted.done}", key, changes)
         if name == "revoke":
             notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
             announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
@@ -208,7 +209,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     if notices.was_posted(organization_id=key.organization_id, dedupe_key=dedupe_key):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
-    transitions.record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
+    audit.record_change(actor, "sdk_key.leaked", key, {"where": [None, where], "consequence": [None, consequence]})
     if consequence in CHANGES:
         change_sdk_key(consequence, actor=actor, key_id=key.public_id, reason=LEAK_REASON)
     notices.post(

@@ -8,7 +8,6 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
-from apps.orgs.lookups import platform_pk
 from apps.webhooks.models import EventOrigin, EventType, Subscription
 from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
 from apps.webhooks.types.catalogue import EVENT_NAME
@@ -31,13 +30,13 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
     if row._state.adding:
         check_event_name(row.name)
         row.save(force_insert=True)
-        _record(actor, row, "event_type.created", changes)
+        audit.record_change(actor, "event_type.created", row, changes)
         return row
     stored = EventType.objects.select_for_update().filter(pk=row.pk).values(*changes).first()
     if stored is None or any(str(stored[name]) != str(old) for name, (old, _new) in changes.items()):
         raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
     row.save(update_fields=["schema", "sample", "description", "is_deprecated", "deprecated_at", "replaced_by"])
-    _record(actor, row, "event_type.updated", changes)
+    audit.record_change(actor, "event_type.updated", row, changes)
     return row
 
 
@@ -54,7 +53,7 @@ def delete_event_type(*, actor: Actor, row: EventType) -> None:
     follows = list(EventType.objects.filter(replaced_by=row.name).values_list("name", flat=True))
     if follows:
         raise Conflict(_("It is the successor of %(names)s. Change that first.") % {"names": ", ".join(follows)})
-    _record(actor, row, "event_type.deleted", {"description": [row.description, None]})
+    audit.record_change(actor, "event_type.deleted", row, {"description": [row.description, None]})
     row.delete()
 
 
@@ -81,15 +80,3 @@ def check_successor(name: str, successor: str) -> None:
 def _require_operator(actor: Actor) -> None:
     if actor.is_support_access or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
         raise Forbidden(_("Only an operator may do this."))
-
-
-def _record(actor: Actor, row: EventType, action: str, changes: Changes) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="event_type",
-        target_id=str(row.pk),
-        target_label=row.name,
-        changes=changes,
-        organization_id=platform_pk(),
-    )

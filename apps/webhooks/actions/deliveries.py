@@ -6,12 +6,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.webhooks import publishing
 from apps.webhooks.actions.checks import check_enabled, check_test_rate
-from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.actions.rows import locked_endpoint
 from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.models import (
     Delivery,
@@ -48,7 +49,7 @@ def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) 
         organization_id=endpoint.organization_id, event_type=row.name, data=row.sample, publisher="own", test=True
     )
     delivery = claims.send_test(Event.objects.get(pk=accepted.event_id), endpoint)
-    record(actor, "endpoint.tested", endpoint, {"event_type": [None, row.name]})
+    audit.record_change(actor, "endpoint.tested", endpoint, {"event_type": [None, row.name]})
     transaction.on_commit(wakeup.notify_workers)
     return delivery
 
@@ -69,7 +70,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
         delivery = claims.resend(delivery)
     elif not claims.send_now(delivery.pk):
         raise Conflict(_("The delivery is being sent or held."))
-    record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.shown_url]}, delivery.event_type)
+    audit.record_change(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.shown_url]})
     delivery.refresh_from_db()
     transaction.on_commit(wakeup.notify_workers)
     return delivery

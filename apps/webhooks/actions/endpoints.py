@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.models import creator
@@ -26,7 +27,7 @@ from apps.webhooks.actions.checks import (
     checked_url,
     is_other_server,
 )
-from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.actions.rows import locked_endpoint
 from apps.webhooks.actions.secrets import add_secret
 from apps.webhooks.engine import claims, endpoint_health, wakeup
 from apps.webhooks.engine.test_inbox import is_inbox
@@ -96,7 +97,7 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
     if "event_types" in changes:
         endpoint.subscriptions.all().delete()
         _subscribe(endpoint, endpoint.event_types)
-    record(actor, "endpoint.updated", endpoint, changes)
+    audit.record_change(actor, "endpoint.updated", endpoint, changes)
     return endpoint
 
 
@@ -153,7 +154,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
     replays = ReplayJob.objects.unfinished().filter(endpoint=endpoint)
     replays.update(status=ReplayStatus.CANCELLED, finished_at=timezone.now())
     endpoint_health.retire_notices(endpoint)
-    record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
+    audit.record_change(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
 
 
 @transaction.atomic
@@ -166,7 +167,7 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_V
         endpoint.paused_by, endpoint.paused_at = actor.label[:200], timezone.now()
         _set_status(endpoint, EndpointStatus.PAUSED)
         held = claims.hold(endpoint.pk)
-        record(actor, "endpoint.paused", endpoint, {"status": ["enabled", "paused"], "held": [None, held]})
+        audit.record_change(actor, "endpoint.paused", endpoint, {"status": ["enabled", "paused"], "held": [None, held]})
     return endpoint
 
 
@@ -193,7 +194,7 @@ def enable_endpoint(
             "held": [None, held],
             "deliveries": [None, count],
         }
-        record(actor, "endpoint.enabled", endpoint, changes)
+        audit.record_change(actor, "endpoint.enabled", endpoint, changes)
     transaction.on_commit(wakeup.notify_workers)
     return endpoint
 
@@ -211,7 +212,7 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
     endpoint.event_types = [*before, name]
     endpoint.save(update_fields=["event_types", "updated_at"])
     _subscribe(endpoint, [name])
-    record(actor, "endpoint.updated", endpoint, {"event_types": [before, endpoint.event_types]})
+    audit.record_change(actor, "endpoint.updated", endpoint, {"event_types": [before, endpoint.event_types]})
     return endpoint
 
 
@@ -222,7 +223,7 @@ def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
     _subscribe(endpoint, endpoint.event_types)
     secret = add_secret(endpoint)
     changes: dict[str, list[Any]] = {"url": [None, endpoint.shown_url], "event_types": [None, endpoint.event_types]}
-    record(actor, "endpoint.created", endpoint, changes)
+    audit.record_change(actor, "endpoint.created", endpoint, changes)
     return endpoint, secret
 
 

@@ -19,7 +19,7 @@ from apps.base.rest.object_versions import ANY_VERSION, Expected
 from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.checks import check_enabled, checked_limit
 from apps.webhooks.actions.deliveries import FINISHED
-from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.actions.rows import locked_endpoint
 from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.jobs.replays import ReplaySelection, first_key
 from apps.webhooks.models import (
@@ -101,7 +101,7 @@ def start_replay(
             finished_at=None if count else now,
             count_again_at=now if count else None,
         )
-        _record(actor, "replay.started", job, _filters_of(job))
+        audit.record_change(actor, "replay.started", job, _filters_of(job))
     return job
 
 
@@ -120,7 +120,7 @@ def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERS
         ReplayJob.objects.filter(pk=job.pk).update(status=job.status, finished_at=Now())
         job.refresh_from_db(fields=["finished_at"])
         changes: dict[str, list[Any]] = {"status": [before, "cancelled"], "sent": [None, job.sent]}
-        _record(actor, "replay.cancelled", job, changes)
+        audit.record_change(actor, "replay.cancelled", job, changes)
     return job
 
 
@@ -144,7 +144,7 @@ def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[s
     sent = sum(_resend(each, with_payload) for each in rows.select_related("event", "endpoint"))
     if not sent:
         raise Conflict(_("None of these can be sent again: they are being sent or held, or their payload is gone."))
-    record(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
+    audit.record_change(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
     transaction.on_commit(wakeup.notify_workers)
     return sent
 
@@ -182,15 +182,3 @@ def _filters_of(job: ReplayJob) -> dict[str, list[Any]]:
         "count": job.count,
     }
     return {name: [None, value] for name, value in chosen.items() if value not in (None, [])}
-
-
-def _record(actor: Actor, action: str, job: ReplayJob, changes: dict[str, list[Any]]) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="replay",
-        target_id=job.public_id,
-        target_label=job.endpoint.shown_url,
-        changes=changes,
-        organization_id=job.organization_id,
-    )

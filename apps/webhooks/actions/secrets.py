@@ -7,12 +7,13 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
 from apps.base.timestamps import format_timestamp
-from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.actions.rows import locked_endpoint
 from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointSecret
 
@@ -55,7 +56,7 @@ def rotate_secret(
     if clears_headers:
         endpoint.headers = "{}"
     endpoint.save(update_fields=["updated_at", *(["headers"] if clears_headers else [])])
-    record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
+    audit.record_change(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
     return endpoint, secret
 
 
@@ -70,5 +71,5 @@ def revoke_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint
     changes: dict[str, list[object]] = {"made_at": [format_timestamp(secret.created_at), None]}
     secret.delete()
     endpoint.save(update_fields=["updated_at"])
-    record(actor, "endpoint.secret_ended", endpoint, changes)
+    audit.record_change(actor, "endpoint.secret_ended", endpoint, changes)
     return endpoint

@@ -212,15 +212,7 @@ def _announce(
 
     ``since`` distinguishes this notice from the endpoint's next one of the same kind.
     """
-    audit.record(
-        actor=system(endpoint.organization_id),
-        action=action,
-        target_kind="endpoint",
-        target_id=endpoint.public_id,
-        target_label=endpoint.shown_url,
-        changes=changes,
-        organization_id=endpoint.organization_id,
-    )
+    audit.record_change(system(endpoint.organization_id), action, endpoint, changes)
     notices.post(
         organization_id=endpoint.organization_id,
         kind=action,

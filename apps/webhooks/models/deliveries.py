@@ -102,6 +102,11 @@ class Delivery(OrgOwned):
     def __str__(self) -> str:
         return f"{self.event_type} {self.public_id}"
 
+    @property
+    def audit_label(self) -> str:
+        """The type of the event."""
+        return self.event_type
+
 
 class FanOutBatch(OrgOwned):
     """Endpoints whose deliveries of an event are not created yet; deleted together with creating them."""

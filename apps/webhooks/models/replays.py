@@ -68,6 +68,11 @@ class ReplayJob(OrgOwned):
         return f"replay of {self.count} to {self.endpoint_id} ({self.status})"
 
     @property
+    def audit_label(self) -> str:
+        """The URL of the endpoint."""
+        return self.endpoint.shown_url
+
+    @property
     def version(self) -> str:
         """The version of the replay's status, for ETags; progress does not change it."""
         return version_of(self.pk, self.status)
