@@ -29,7 +29,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 # Words of examples, and names of somebody else's.
 VARIABLES_OF_OTHERS = {"NAME_FILE", "SECRET_KEY_FILE", "PORTAL_WEBHOOK_SECRET", "LC_ALL"}
 SCOPES_OF_EXAMPLES = {"a:read", "b:write"}
-TYPES_OF_EXAMPLES = {"a.b", "endpoint.check", "api.call", "delivery.attempted", "audit.record"}
+TYPES_OF_EXAMPLES = {"a.b", "endpoint.check", "api.call", "delivery.attempted", "audit.record_change"}
 FOREIGN_PATHS = re.compile(r"/(?:etc|run|srv|var|32|128|me)\b|.*[…*]")
 FILE = re.compile(r"([\w./-]+/)?[\w.-]+\.(?:py|html|css|js|yaml|yml|toml|txt|md)")
 NOT_FILES = {"gate.py", "publish.py", "receive.py", "check.py", "kept.json"}
