@@ -20,11 +20,9 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
 from apps.base.identifiers import KEYS
 from apps.base.permissions import Permission
-from apps.base.text.rules import sanitize
+from apps.base.text.redaction import is_secret, sanitize, sanitize_json
 from apps.orgs.lookups import platform_pk
 
-# Fields whose name ends in one of these words must not be recorded: `api_key`, `new_password`, but not `key_type`.
-SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 MAX_VALUE_LENGTH = 2000
 MAX_UNFINISHED = 3
 CHECKPOINT_MADE = "audit.checkpoint_made"
@@ -117,29 +115,14 @@ def make_checkpoint(*, actor: Actor) -> Checkpoint:
 def _recordable(changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """Return the changes as JSON values with secrets redacted. Raises ValueError for a field that is a secret."""
     for field, pair in changes.items():
-        if _is_secret(field):
+        if is_secret(field):
             raise ValueError(f"{field!r} must not be recorded")
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise ValueError(f"{field!r} must be [old, new]")
-    recorded: dict[str, list[Any]] = _without_secrets(json.loads(json.dumps(changes, cls=DjangoJSONEncoder)))
+    recorded: dict[str, list[Any]] = sanitize_json(
+        json.loads(json.dumps(changes, cls=DjangoJSONEncoder)), MAX_VALUE_LENGTH
+    )
     return recorded
-
-
-def _is_secret(field: str) -> bool:
-    return field.lower().replace("-", "_").rpartition("_")[2] in SECRET_WORDS
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, str):
-        return sanitize(value, MAX_VALUE_LENGTH)
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            sanitize(name, 200): "[redacted]" if _is_secret(name) else _without_secrets(item)
-            for name, item in value.items()
-        }
-    return value
 
 
 def require_export(actor: Actor) -> None:

@@ -16,7 +16,7 @@ from apps.audit.timeline.filters import is_target
 from apps.audit.timeline.sources import Row, categories
 from apps.base.actor import Actor, ActorKind
 from apps.base.rest.snippets import as_curl, logged_request
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 
 SYSTEM = "system"
 MAX_SHOWN_LENGTH = 60

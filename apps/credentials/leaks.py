@@ -8,7 +8,8 @@ from prometheus_client import Counter
 
 from apps.base.actor import Actor
 from apps.base.crypto.secrets import KeyText, parse_key
-from apps.base.text.rules import UNREADABLE, sanitize
+from apps.base.text.redaction import sanitize
+from apps.base.text.rules import UNREADABLE
 from apps.credentials.key_kinds import KINDS
 
 LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a key of this portal.")

@@ -12,8 +12,8 @@ from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from apps.base.rest.error_responses import shown_fields
 from apps.base.rest.serializers import SECRET_INPUT, Opaque, StrictSerializer, Text, from_validation
-from apps.base.telemetry.logging import hide_keys
 from apps.base.text.mail_addresses import MAX_ADDRESS_LENGTH, canonical_address, check_address
+from apps.base.text.redaction import hide_keys
 from apps.base.timestamps import format_timestamp
 from apps.orgs.members.users import NewUser
 from apps.orgs.models import Invitation, Membership, Role, User

@@ -15,7 +15,8 @@ from apps.base.rest.serializers import (
     Text,
     TextList,
 )
-from apps.base.text.rules import UNREADABLE, sanitize
+from apps.base.text.redaction import sanitize
+from apps.base.text.rules import UNREADABLE
 from apps.base.timestamps import format_timestamp
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.credentials.serializers import WAYS, lifetime_from, serialize_in_batches, write_lifecycle

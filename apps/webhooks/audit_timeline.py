@@ -15,7 +15,7 @@ from apps.audit.timeline.sources import (
 from apps.audit.vocabulary import render_sentence
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode, time_of
-from apps.base.telemetry.logging import hide_query_values
+from apps.base.text.redaction import hide_query_values
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 from apps.webhooks.models.deliveries import is_unchanged_since
 

@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from apps.audit.models import RefusedCalls
 from apps.audit.operator_admin import WHOLE_KEY, Line, changelist_url, find
 from apps.base.crypto.secrets import matches, parse_key
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 from apps.credentials.key_kinds import KINDS
 from apps.orgs.mail.jobs import SENT_RETENTION
 from apps.orgs.models import OutgoingMail

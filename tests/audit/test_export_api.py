@@ -26,7 +26,7 @@ from tests.audit.test_timeline import attempt
 
 pytestmark = pytest.mark.django_db
 PATH = "/v1/audit-log/export"
-# Promise 32: what a spreadsheet may run, or trip over. A NUL never gets in: ``texts.sanitize`` replaces it.
+# Promise 32: what a spreadsheet may run, or trip over. A NUL never gets in: ``sanitize`` replaces it.
 TRAPS = [
     "=1+1",
     "+1",

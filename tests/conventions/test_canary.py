@@ -35,7 +35,7 @@ from apps.audit.timeline.sources import Filters
 from apps.base import redis as shared
 from apps.base.actor import system
 from apps.base.crypto.secrets import new_key
-from apps.base.telemetry.logging import redact
+from apps.base.text.redaction import redact
 from apps.orgs.mail import jobs as tasks
 from apps.orgs.models import Invitation, User
 from apps.sdk_keys.models import Activation, SdkKey

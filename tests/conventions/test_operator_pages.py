@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.api_keys.models import KeyType, Scope
-from apps.audit.actions import SECRET_WORDS
 from apps.audit.models import AuditEntry, LastUse, RefusedCalls, UsageDay, UsageHour
 from apps.audit.operator_admin import AuditedAdmin, ReadOnlyAdmin
 from apps.base.crypto.encrypted_fields import EncryptedTextField
+from apps.base.text.redaction import SECRET_WORDS
 from apps.orgs.models import OutgoingMail, User
 from apps.webhooks.models import Endpoint, EndpointSecret, EventType
 from integrations_portal.admin_site.site import UNREGISTERED_MODELS

@@ -11,7 +11,7 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey
 from apps.base.actor import system
 from apps.base.crypto.secrets import new_key
-from apps.base.telemetry.logging import hide_keys, redact
+from apps.base.text.redaction import hide_keys, redact
 from apps.orgs.models import Organization
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Forbidden
 from apps.base.extension_points.periodic_jobs import JobFailed
-from apps.base.telemetry.logging import redact
+from apps.base.text.redaction import redact
 from apps.orgs.invitations import acceptance
 from apps.orgs.invitations import actions as invitation_actions
 from apps.orgs.mail.jobs import send_due_mail

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.audit.models import AuditEntry
-from apps.base.telemetry.logging import hide_query_values, redact
+from apps.base.text.redaction import hide_query_values, redact
 from apps.orgs.models import Organization
 from apps.webhooks.engine import claims
 from apps.webhooks.models import Delivery, Endpoint

@@ -17,7 +17,7 @@ from apps.audit.calls.store import Call, Refused, Use
 from apps.base.actor import ActorKind
 from apps.base.identifiers import KEYS
 from apps.base.requests import PortalRequest
-from apps.base.text.rules import sanitize
+from apps.base.text.redaction import sanitize
 from apps.base.web.client_address import address_network
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)

@@ -23,7 +23,7 @@ from apps.base.models import Row
 from apps.base.requests import ApiRequest
 from apps.base.rest.query_parameters import integer_parameter, page_limit
 from apps.base.rest.renderers import to_json
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 
 AFTER, BEFORE = ">", "<"
 MAC_LENGTH = 22

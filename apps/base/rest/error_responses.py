@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from apps.base.errors import Invalid, NotFound, PortalError
 from apps.base.rest.serializers import from_validation
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from apps.base.errors import Invalid
 from apps.base.rest.operations import Operation
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 from apps.base.text.rules import did_you_mean
 from apps.base.timestamps import parse_timestamp
 

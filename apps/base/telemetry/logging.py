@@ -9,7 +9,6 @@ import json
 import logging
 import logging.config
 import os
-import re
 import sys
 import threading
 from multiprocessing.util import Finalize
@@ -18,46 +17,11 @@ from typing import Any, TextIO
 import structlog
 
 from apps.base.telemetry import repeated_errors
+from apps.base.text.redaction import redact
 
-# The last kind: a key as the user name of Basic, in base64.
-KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}")
-SECRETS = re.compile(
-    r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
-    r"|(whsec_)[A-Za-z0-9+/=]{8,}"
-    r"|((?-i:aXB[rz]X))[A-Za-z0-9+/=]{40,}"
-    r"|(/invitation/)[0-9A-Za-z]{20,}"
-    r"|((?:authorization|x-api-key|x-activation-token|cookie)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+(?: [^\s\"',}]+)?",
-    re.IGNORECASE,
-)
-URL_WITH_QUERY = re.compile(r"https?://[^\s?#\"<>]*\?[^\s\"<>]+", re.IGNORECASE)
-QUERY_PART = re.compile(r"[^&;]+")
-HIDDEN = "••••"
 SERVER_LOGGERS = ("_granian", "granian.access", "uncaught")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FAULT_FIELDS = ("request_id", "error", "error_text", "suppressed", "left_out")
-
-
-def hide_query_values(url: str) -> str:
-    """Return the URL with its query's names as they are and dots for the values; a part without a name is a value."""
-    before, mark, query = url.partition("?")
-    return before + mark + QUERY_PART.sub(_hide_value, query)
-
-
-def _hide_value(part: re.Match[str]) -> str:
-    name, equals, value = part[0].partition("=")
-    return f"{name}={HIDDEN if value else ''}" if equals else HIDDEN
-
-
-def hide_keys(text: str) -> str:
-    """Return the text with every key and signing secret cut to its first letters, and the rest as it is."""
-    return KEYS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
-
-
-def redact(text: str) -> str:
-    """Return the text with each key, signing secret, credential header and query value of a URL cut or hidden."""
-    if "?" in text:
-        text = URL_WITH_QUERY.sub(lambda match: hide_query_values(match[0]), text)
-    return SECRETS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
 def _redact_value(value: Any) -> Any:

@@ -12,10 +12,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
-from apps.base.telemetry.logging import hide_keys, redact
-
-# PostgreSQL rejects NUL and lone surrogates, and one bad row would delay its whole batch.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+from apps.base.text.redaction import hide_keys
 
 # Control characters, line and paragraph separators, explicit directional formatting (Unicode Standard Annex 9), and
 # invisible characters (Default_Ignorable_Code_Point and the blank Braille pattern): they make list entries look alike.
@@ -56,9 +53,3 @@ def check_text(field: str, text: str) -> None:
         plain_text(text)
     except ValidationError as error:
         raise Invalid.field(field, error.message) from None
-
-
-def sanitize(text: str, max_length: int) -> str:
-    """Return at most ``max_length`` characters of the text, with secrets redacted before it is cut."""
-    text = redact(UNSTORABLE.sub("�", text))
-    return text if len(text) <= max_length else text[: max_length - 1] + "…"

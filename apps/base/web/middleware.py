@@ -24,7 +24,7 @@ from apps.base.rest.error_responses import json_error_response
 from apps.base.rest.parsing import check_coding
 from apps.base.telemetry import access_log
 from apps.base.telemetry.access_log import METHODS
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 from apps.base.web.client_address import is_trusted, parse_node, resolve_client_address
 
 # Retry-After in seconds, unless the file contains another value.

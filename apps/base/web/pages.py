@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.permissions import EXPORT_PERMISSIONS, Permission
 from apps.base.requests import PortalRequest
-from apps.base.telemetry.logging import hide_keys
+from apps.base.text.redaction import hide_keys
 
 Page = Callable[..., HttpResponseBase]
 

@@ -18,8 +18,8 @@ from django.utils import timezone, translation
 
 from apps.base.extension_points import periodic_jobs
 from apps.base.identifiers import uuid_at
-from apps.base.telemetry.logging import redact
 from apps.base.text.mail_addresses import wire_address
+from apps.base.text.redaction import redact
 from apps.base.timestamps import time_zone_of
 from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.crypto.encrypted_fields import CannotDecrypt, EncryptedTextField
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, Timestamped
 from apps.base.rest.object_versions import version_of
-from apps.base.telemetry.logging import hide_query_values
+from apps.base.text.redaction import hide_query_values
 from apps.orgs.models import Organization
 from apps.webhooks.models.counters import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch

@@ -32,8 +32,8 @@ from apps.base.rest.browsable.paths import (
     with_organization,
 )
 from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
-from apps.base.telemetry.logging import hide_keys
 from apps.base.templatetags.portal import highlight_code
+from apps.base.text.redaction import hide_keys
 from apps.base.web.request_locale import reader_preferences
 
 # Headers of pages that JSON responses do not have.

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from apps.base.telemetry.logging import hide_query_values
+from apps.base.text.redaction import hide_query_values
 
 
 @lru_cache(maxsize=4096)
