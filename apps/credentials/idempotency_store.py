@@ -13,7 +13,6 @@ import hashlib
 import json
 import uuid
 from datetime import timedelta
-from functools import partial
 from typing import Any, cast
 
 from django.db import transaction
@@ -25,7 +24,7 @@ from apps.base.errors import Conflict
 from apps.base.rest.idempotency import IdempotentRequest, StoredResponse, in_progress
 from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
 from apps.credentials.models import IdempotencyRecord
-from apps.webhooks.engine.crash_points import reach
+from apps.webhooks.engine.crash_points import CRASH_AT, crash
 
 KEPT = timedelta(hours=24)
 RESERVED = timedelta(seconds=60)
@@ -111,7 +110,8 @@ class Record:
         """Store the response without secrets in the current transaction; False where it lost its reservation."""
         answer = "" if body is None else to_json(without_secrets(body))
         kept = self._own().filter(status=None).update(status=status, answer=answer)
-        transaction.on_commit(partial(reach, "after_commit_before_answer"))
+        if CRASH_AT == "after_commit_before_answer":
+            transaction.on_commit(crash)
         return bool(kept)
 
     def release(self) -> None:

@@ -26,7 +26,7 @@ from apps.base.identifiers import uuid_at
 from apps.base.rest.renderers import to_json
 from apps.base.timestamps import format_timestamp_ms
 from apps.webhooks.engine import wakeup
-from apps.webhooks.engine.crash_points import is_armed, reach
+from apps.webhooks.engine.crash_points import CRASH_AT, crash
 from apps.webhooks.engine.sql import as_text, prepared_cursor, uuid7_from
 from apps.webhooks.models import Event
 from apps.webhooks.types.catalogue import patterns_for
@@ -79,7 +79,8 @@ def publish(
     }
     with _transaction():
         stored, deliveries = _store[connection.vendor](row)
-        reach("after_accept_before_commit")
+        if CRASH_AT == "after_accept_before_commit":
+            crash()
         if not stored:
             first = _first(row)
             if first is None:
@@ -116,12 +117,13 @@ def make_body(event_type: str, created_at: datetime, data: Any) -> str:
 def _transaction() -> AbstractContextManager[Any]:
     """Return a transaction where one is needed: PostgreSQL's single statement is atomic, and faster alone."""
     is_whole = connection.vendor == "postgresql" and not connection.in_atomic_block
-    return nullcontext() if is_whole and not is_armed("after_accept_before_commit") else transaction.atomic()
+    return nullcontext() if is_whole and CRASH_AT != "after_accept_before_commit" else transaction.atomic()
 
 
 def _notify_workers() -> None:
     wakeup.notify_workers()
-    reach("after_commit_before_answer")
+    if CRASH_AT == "after_commit_before_answer":
+        crash()
 
 
 def _first(row: dict[str, Any]) -> Event | None:

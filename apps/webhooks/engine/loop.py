@@ -16,7 +16,7 @@ from apps.base.crypto.encrypted_fields import CannotDecrypt
 from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.engine.claims import ClaimedDelivery
 from apps.webhooks.engine.concurrency_slots import MAX_ENDPOINT_SHARE, ConcurrencySlots
-from apps.webhooks.engine.crash_points import lease_margin, reach
+from apps.webhooks.engine.crash_points import CRASH_AT, LEASE_MARGIN_SECONDS, crash
 from apps.webhooks.engine.messages import build_request, masked_headers
 from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.recording import CANNOT_DECRYPT, FinishedAttempt, Recorder
@@ -119,15 +119,15 @@ class Engine:
         while not self._stop.is_set():
             self._submit_claimed()
             self._hand_over(self._sender.poll(SEND_SECONDS))
-            if self._sender.in_flight:
-                reach("in_flight")
+            if CRASH_AT == "in_flight" and self._sender.in_flight:
+                crash()
 
     def _submit_claimed(self) -> None:
         """Send claimed deliveries while there are free slots."""
         for claimed_at, claimed in self._slots.startable():
             waited = time.monotonic() - claimed_at
             # The lease must outlast the request: a delivery that waited too long is released unsent.
-            if waited > lease_margin() / 3:
+            if waited > LEASE_MARGIN_SECONDS / 3:
                 self._hand_over([Outcome(claimed, error="shutdown", hint="not_sent")])
             else:
                 self._submit(claimed, int(claimed.started_at + waited))
@@ -140,7 +140,8 @@ class Engine:
             logger.error("the secret or headers of endpoint %s do not open", claimed.endpoint.id)
             self._hand_over([Outcome(claimed, error="shutdown", hint=CANNOT_DECRYPT)])
             return
-        reach("before_send")
+        if CRASH_AT == "before_send":
+            crash()
         self._sent_headers[claimed] = masked_headers(request)
         if is_inbox(request.url):
             self._hand_over([inbox_outcome(claimed)])
@@ -152,7 +153,8 @@ class Engine:
         """Queue finished attempts for the database loop."""
         if not outcomes:
             return
-        reach("after_response")
+        if CRASH_AT == "after_response":
+            crash()
         for each in outcomes:
             self._slots.release(each.token)
         was_empty = not self._outbox

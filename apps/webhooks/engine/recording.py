@@ -10,7 +10,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection
 
 from apps.webhooks.engine import claims, endpoint_health
 from apps.webhooks.engine.claims import ClaimedDelivery, Result
-from apps.webhooks.engine.crash_points import reach
+from apps.webhooks.engine.crash_points import CRASH_AT, crash
 from apps.webhooks.engine.network_watch import NetworkWatch, is_unreached
 from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.retry_schedule import next_wait, spread
@@ -58,9 +58,11 @@ class Recorder:
             self._network.add(ended.claimed.endpoint.url, ended.claimed.endpoint.id, ended.outcome)
         has_network = not self._network.is_down()
         results = [(ended, _result(ended, has_network)) for ended in batch]
-        reach("before_record")
+        if CRASH_AT == "before_record":
+            crash()
         finished = _finish([result for _ended, result in results])
-        reach("after_record")
+        if CRASH_AT == "after_record":
+            crash()
         recorded = [pair for pair in results if pair[1].id in finished]
         self.counts.lease_conflicts += len(results) - len(recorded)
         self._count([result for _ended, result in recorded])

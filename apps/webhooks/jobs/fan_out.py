@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.base.identifiers import uuid_at
 from apps.webhooks.engine import wakeup
-from apps.webhooks.engine.crash_points import reach
+from apps.webhooks.engine.crash_points import CRASH_AT, crash
 from apps.webhooks.engine.sql import as_text, from_text, uuid7_from
 
 # Per run, so that other periodic jobs are not delayed.
@@ -80,7 +80,8 @@ def finish_fan_outs() -> int:
         if not size:
             break
         made += size
-        reach("after_fan_out_batch")
+        if CRASH_AT == "after_fan_out_batch":
+            crash()
     return made
 
 

@@ -25,7 +25,7 @@ from apps.webhooks.engine.claims.manual_changes import (
     send_test,
 )
 from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result
-from apps.webhooks.engine.crash_points import lease_margin, reach
+from apps.webhooks.engine.crash_points import CRASH_AT, LEASE_MARGIN_SECONDS, crash
 
 __all__ = [
     "ClaimedDelivery",
@@ -61,7 +61,7 @@ def _dialect() -> ModuleType:
 
 def lease_seconds() -> float:
     """Return how long a claim lasts: the timeout of one request and a margin."""
-    return settings.WEBHOOK_TIMEOUT + lease_margin()
+    return settings.WEBHOOK_TIMEOUT + LEASE_MARGIN_SECONDS
 
 
 def claim(
@@ -87,7 +87,8 @@ def claim(
         target_slow=max(1, int(of_host * MAX_SLOW_SHARE)),
     )
     claimed: list[ClaimedDelivery] = _dialect().claim(limits)
-    reach("after_claim")
+    if CRASH_AT == "after_claim":
+        crash()
     return claimed
 
 
