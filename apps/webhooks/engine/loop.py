@@ -5,6 +5,7 @@ connection. Claims continue while earlier requests are in flight, and no transac
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -206,7 +207,7 @@ class Engine:
 
     def _wait_for_work(self) -> None:
         now = time.monotonic()
-        until = self._next_claim_at() if self._can_claim() else now + FOREVER_SECONDS
+        until = min(self._next_claim_at(self._free_slots()), now + FOREVER_SECONDS)
         if self._outbox:
             until = min(until, now if self._is_worth_recording() else self._flushed_at + FLUSH_SECONDS)
         if until > now and not self._sending_is_over.is_set():
@@ -228,27 +229,29 @@ class Engine:
             # Slots became free, and the last claim found something: claim again at once.
             self._claim_at = self._flushed_at
 
-    def _can_claim(self) -> bool:
-        return not self._stop.is_set() and self._free_slots() > 0
-
     def _free_slots(self) -> int:
         is_recent = time.monotonic() - self._flushed_at < RECENT_BATCH_SECONDS
         ahead = min(MAX_CLAIMED_AHEAD, 2 * self._last_batch) if is_recent else 0
         return self._slots.limit + ahead - len(self._slots)
 
-    def _next_claim_at(self) -> float:
-        """Return the monotonic time of the next claim: now after a wakeup, but a small claim waits a little."""
+    def _next_claim_at(self, free_slots: int) -> float:
+        """Return the monotonic time of the next claim: now after a wakeup, but a small claim waits a little.
+
+        Infinity without a free slot and once the engine stops.
+        """
+        if free_slots <= 0 or self._stop.is_set():
+            return math.inf
         at = 0.0 if self._is_woken else self._claim_at
-        return at if self._free_slots() >= MIN_CLAIM else max(at, self._claimed_at + SMALL_CLAIM_WAIT_SECONDS)
+        return at if free_slots >= MIN_CLAIM else max(at, self._claimed_at + SMALL_CLAIM_WAIT_SECONDS)
 
     def _claim(self) -> None:
-        now = time.monotonic()
-        if not self._can_claim() or now < self._next_claim_at():
+        now, free_slots = time.monotonic(), self._free_slots()
+        if now < self._next_claim_at(free_slots):
             return
         if not self._is_woken and not self._last_claim and self._is_nothing_due(now):
             return
         self._is_woken = False
-        free_slots, slow = self._free_slots(), self._slots.slow_endpoints()
+        slow = self._slots.slow_endpoints()
         claimed = claims.claim(free_slots, MAX_ENDPOINT_SHARE, slow, self._slots.slow_slots_left(slow))
         self._last_claim, self._was_short = len(claimed), len(claimed) < free_slots
         self._claimed_at = now
