@@ -15,7 +15,7 @@ from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import health
 from integrations_portal.api_docs import pages, rate_limits, reference
-from integrations_portal.api_docs.openapi.views import openapi, swagger
+from integrations_portal.api_docs.openapi import openapi, swagger
 from integrations_portal.overview import overview
 
 APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)

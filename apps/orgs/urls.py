@@ -12,7 +12,7 @@ from apps.orgs.invitations import views as invitation_views
 from apps.orgs.lifecycle import views as lifecycle_views
 from apps.orgs.members import views
 from apps.orgs.members import views as member_views
-from apps.orgs.settings import mail_preference_views, preference_views
+from apps.orgs.settings import preference_views
 from apps.orgs.settings import views as settings_views
 
 SETTINGS = "o/<slug:slug>/settings/organization/"
@@ -63,7 +63,7 @@ pages = [
     path(SETTINGS + "mail/", settings_views.organization_mail, name="organization_mail"),
     path(SETTINGS + "export/", lifecycle_views.organization_export, name="organization_export"),
     path(SETTINGS + "close/", lifecycle_views.organization_close, name="organization_close"),
-    path("account/mail/", mail_preference_views.account_mail, name="account_mail"),
+    path("account/mail/", preference_views.account_mail, name="account_mail"),
     path(SETTINGS + "members/", member_views.members, name="members"),
     path(SETTINGS + "members/roles/", member_views.roles, name="roles"),
     path(SETTINGS + "members/invite/", invitation_views.invite, name="invite"),

@@ -4,8 +4,8 @@ For tables with millions of rows: lists show the newest rows only, searches use 
 """
 
 from apps.audit.operator_admin.bases import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
-from apps.audit.operator_admin.global_search import find
 from apps.audit.operator_admin.history import newest_changes_of
+from apps.audit.operator_admin.list_search import find
 from apps.audit.operator_admin.newest_rows import MAX_ROWS, CappedPaginator, limit_to_newest
 from apps.audit.operator_admin.panels import (
     Cell,

@@ -1,4 +1,4 @@
-"""The search of the operators' lists: each reading of the search text is one index lookup.
+"""The searches of the operators' lists and of their start page: each reading of the search text is one index lookup.
 
 A reading is a field of the model, or one of the names in ``KINDS``. ``name^`` matches a prefix (the field is unique and
 so has an index for it), ``name~`` a substring (small tables only), a bare name the whole value. ``reading@field``
@@ -8,16 +8,19 @@ limits the matches to the newest days of that field: for rollups, whose indexes 
 import ipaddress
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+from django.contrib.admin import site
 from django.db import connection
 from django.db.models import Model, Q, QuerySet
 from django.utils.functional import lazy
 from django.utils.text import capfirst, get_text_list
 from django.utils.translation import gettext as _
 
+from apps.audit.operator_admin.newest_rows import without_long_fields
+from apps.audit.operator_admin.panels import Panel, change_url, changelist_url, table
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import decode
 from apps.base.models import Row
@@ -203,3 +206,45 @@ def _label(model: Any, reading: str) -> str:
     for part in reading.rstrip("^~").split("__"):
         field = (field.related_model if field else model)._meta.get_field(part)
     return _("the %(field)s") % {"field": field.verbose_name if field else reading}
+
+
+# The search on the start page finds rows of every admin page that sets ``found_by``, its readings.
+MAX_ROWS_PER_KIND = 10
+
+
+class SearchResults(NamedTuple):
+    """A table for each kind of row found and, if there is exactly one row, the URL of its page."""
+
+    panels: Sequence[Panel]
+    only: str = ""
+
+
+def find(text: str) -> SearchResults:
+    """Return the rows that match an id, the first characters of a key, a slug or an address."""
+    kinds = [(page, rows) for page, rows in _searched(text) if rows]
+    panels = [_panel(page, rows, text) for page, rows in kinds]
+    if sum(len(rows) for _page, rows in kinds) == 1:
+        return SearchResults(panels, change_url(kinds[0][1][0]))
+    return SearchResults(panels)
+
+
+def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
+    for model, page in site._registry.items():
+        readings = getattr(page, "found_by", ())
+        if readings:
+            found = search(model._default_manager.order_by("-pk"), readings, text)
+            joined: Any = page.list_select_related or ()
+            shown = without_long_fields(found.select_related(*joined), columns_of(page), joined)
+            yield page, list(shown[: MAX_ROWS_PER_KIND + 1])
+
+
+def columns_of(page: Any) -> Sequence[str]:
+    """Return the columns of a page's rows outside of its own list."""
+    columns: Sequence[str] = page.found_columns or page.list_display
+    return columns
+
+
+def _panel(page: Any, rows: list[Model], text: str) -> Panel:
+    # The list supports every reading of this search.
+    more = changelist_url(page.model, text) if len(rows) > MAX_ROWS_PER_KIND else ""
+    return table(capfirst(page.opts.verbose_name_plural), rows[:MAX_ROWS_PER_KIND], columns_of(page), more_url=more)

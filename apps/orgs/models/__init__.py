@@ -1,6 +1,7 @@
-"""Organizations and memberships; accounts, invitations, mail and support access are in the submodules."""
+"""Organizations, memberships and support access; accounts, invitations and mail are in the submodules."""
 
 import uuid
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.core.validators import RegexValidator
@@ -16,7 +17,6 @@ from apps.orgs.models.accounts import ExternalIdentity, User
 from apps.orgs.models.enums import Role
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
 from apps.orgs.models.mail import OutgoingMail
-from apps.orgs.models.support_access import OperatorLook
 
 __all__ = [
     "INVITATION_DAYS",
@@ -207,3 +207,47 @@ class Membership(OrgOwned, CreatedBy):
     def version(self) -> str:
         """The version of the fields that an organization can change; sign-ins and passwords are not part of it."""
         return version_of(self.user_key, self.user.name, self.user.email)
+
+
+class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):
+    """Support access sessions of operators."""
+
+    def open(self, now: datetime) -> Self:
+        """Filter to the sessions that neither ended nor expired."""
+        return self.filter(ended_at=None, until__gt=now)
+
+    def expired(self, now: datetime) -> Self:
+        """Filter to the expired sessions whose end is not recorded yet."""
+        return self.filter(ended_at=None, until__lte=now)
+
+
+class OperatorLook(OrgOwned):
+    """An operator's read-only access to the pages of one organization, from one session, for a limited time."""
+
+    id_prefix = "look"
+
+    operator = models.ForeignKey("orgs.User", on_delete=models.CASCADE, related_name="+", verbose_name=_("operator"))
+    reason = models.CharField(_("reason"), max_length=200)
+    session_digest = models.CharField(max_length=64, editable=False)
+    started_at = models.DateTimeField(_("began"), auto_now_add=True)
+    until = models.DateTimeField(_("until"))
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    pages = models.PositiveIntegerField(_("pages seen"), default=0)
+
+    objects: ClassVar = OperatorLookQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("look at an organization")
+        verbose_name_plural = _("looks at organizations")
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="look_by_org"),
+            models.Index(fields=["until"], name="look_to_end", condition=models.Q(ended_at=None)),
+        ]
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["operator", "organization"], name="one_open_look", condition=models.Q(ended_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operator} · {self.organization}"

@@ -1,4 +1,4 @@
-"""Pages that set a user's language and time zone."""
+"""Pages of a user's own preferences: language, time zone, and mail of each organization."""
 
 import zoneinfo
 from typing import Any
@@ -16,7 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.base.errors import Invalid
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import safe_return_path
-from apps.orgs.settings.preferences import set_preferences
+from apps.orgs.mail.recipients import GROUPS, OPTIONAL_GROUPS
+from apps.orgs.members.middleware import enter_organization
+from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs.settings.preferences import choose_own_mail, set_preferences
 
 
 @require_POST
@@ -86,3 +89,43 @@ class PreferencesForm(forms.Form):
         languages.choices = [("", _("As the browser says")), *settings.LANGUAGES]  # type: ignore[attr-defined]  # a ChoiceField has them
         names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
         zones.choices = [("", "UTC"), *((name, name.replace("_", " ")) for name in names)]  # type: ignore[attr-defined]  # a ChoiceField has them
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def account_mail(request: PortalRequest) -> HttpResponse:
+    """Show and save the chosen groups of mail of each organization; security mail can't be declined."""
+    rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
+    mine = [row for row in rows if not row.organization.is_platform]
+    if request.method == "POST":
+        return _save_mail(request, mine)
+    return render(request, "account/mail.html", {"choices": [_mail_choices(row) for row in mine]})
+
+
+def _mail_choices(membership: Membership) -> dict[str, Any]:
+    off = membership.mail_off or []
+    ticks = [
+        {"name": _mail_field(membership), "value": group, "label": GROUPS[group], "on": group not in off}
+        for group in OPTIONAL_GROUPS
+    ]
+    return {"organization": membership.organization.name, "slug": membership.organization.slug, "ticks": ticks}
+
+
+def _mail_field(membership: Membership) -> str:
+    return f"mail_{membership.organization.slug}"
+
+
+def _save_mail(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
+    """Save each organization's choice as its member; the organization used last does not change."""
+    last = request.session.get("organization")
+    for membership in mine:
+        wanted = request.POST.getlist(_mail_field(membership))
+        redirection = enter_organization(request, membership.organization.slug)
+        if redirection is not None:
+            return redirection
+        choose_own_mail(actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted])
+    if last is not None:
+        request.session["organization"] = last
+    messages.success(request, gettext("Saved."))
+    return redirect("account_mail")

@@ -13,11 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from integrations_portal.demo import database, early, people
+from apps.orgs.models import Organization
+from integrations_portal.database.migration_locks import is_migrated
+from integrations_portal.demo import early, people
 from integrations_portal.demo.processes import Processes, ProcessExited
 from integrations_portal.demo.receiver import follow_port, receiver_secrets
 from integrations_portal.launcher import signals, usage
@@ -106,8 +109,10 @@ def check_port_free(port: int, whose: str) -> None:
 def prepare(port: int) -> None:
     """Migrate the database, seed it the first time, and adapt its endpoints to the port."""
     settings.STATIC_ROOT.mkdir(exist_ok=True)
-    database.migrate()
-    if not database.is_seeded():
+    if not is_migrated():
+        call_command("migrate", interactive=False, verbosity=0)
+    # The example data are written in one transaction.
+    if not Organization.objects.filter(slug=people.ACME).exists():
         say("Writing thirty days of calls and deliveries …")
         import_string(SEED)(port)
     early.record_schema()

@@ -15,8 +15,14 @@ from django.utils import timezone
 from apps.base.identifiers import KEYS
 from apps.base.rest.renderers import to_json
 from apps.webhooks.engine.claims.due import due_endpoints
-from apps.webhooks.engine.claims.in_flight import InFlightCounts
-from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result, target_of
+from apps.webhooks.engine.claims.rows import (
+    ClaimedDelivery,
+    EndpointSnapshot,
+    InFlightCounts,
+    Limits,
+    Result,
+    target_of,
+)
 from apps.webhooks.engine.sql import as_text, from_text
 
 ENDPOINTS = f"""

@@ -1,4 +1,4 @@
-"""The operations of apps with an SDK key: activate a device, send heartbeats, read and deactivate its activation.
+"""``/v1/sdk-keys`` for organizations and ``/v1/sdk/activations`` for their apps.
 
 For cross-origin requests (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol): A preflight has no key, so it
 allows any origin, without credentials; the response to the actual request allows only the key's own origins.
@@ -11,15 +11,26 @@ from django.http import HttpResponse
 from rest_framework.response import Response
 
 from apps.base.errors import Forbidden, RateLimited
+from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.rest.operations import Operation
+from apps.base.rest.query_parameters import choice_list_parameter
 from apps.base.rest.views import ANY_KEY, PortalView, serves
+from apps.credentials.filters import chosen_keys
 from apps.credentials.gate import rate_limits
+from apps.credentials.key_api import KeyResource
+from apps.credentials.models import SecretKeyQuerySet
 from apps.sdk_keys import actions, operations
 from apps.sdk_keys.device_identity import device_digest
 from apps.sdk_keys.key_query import SdkRow
-from apps.sdk_keys.models import Activation, Platform
-from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_own_activation
+from apps.sdk_keys.models import Activation, Platform, SdkKey
+from apps.sdk_keys.serializers import (
+    ActivationBody,
+    VersionsBody,
+    write_activation,
+    write_own_activation,
+    write_sdk_key,
+)
 
 USUAL_HEADERS = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
 LIMITS = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After"
@@ -30,8 +41,45 @@ FIELD_NAME = r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*"
 FIELD_NAMES = re.compile(f"{FIELD_NAME}(?:,{FIELD_NAME})*", re.ASCII)
 
 
+def _chosen(request: ApiRequest, rows: SecretKeyQuerySet[SdkKey]) -> SecretKeyQuerySet[SdkKey]:
+    rows, platforms = chosen_keys(request, rows), choice_list_parameter(request, "platform", Platform.values)
+    return rows.filter(platform__in=platforms) if platforms else rows
+
+
+KEYS = KeyResource(
+    path="sdk-keys",
+    noun="an SDK key",
+    model=SdkKey,
+    chosen=_chosen,
+    write=write_sdk_key,
+    actions=actions.KEY_ACTIONS,
+    operations=operations.SDK_KEYS,
+)
+
+
+class Activations(PortalView):
+    about = "The devices of an SDK key."
+
+    @serves(operations.LIST_ACTIVATIONS, Permission.SDK_KEYS_READ, etag=True)
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """List activations, oldest first, including those deactivated within 90 days."""
+        key = SdkKey.objects.for_actor(request.actor).with_public_id(id)
+        rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id).order_by("pk")
+        return self.offset_page(request, rows, write_activation)
+
+
+class OneActivation(PortalView):
+    about = "One device of an SDK key."
+
+    @serves(operations.FREE_ACTIVATION, (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE))
+    def delete(self, request: ApiRequest, id: str, act: str) -> Response:
+        """Deactivate a device, which invalidates its token."""
+        actions.deactivate_activation(actor=request.actor, key_id=id, activation_id=act)
+        return Response(status=204)
+
+
 class SdkView(PortalView):
-    """The base view: SDK keys only, and web keys from their own origins only."""
+    """The base view of apps: SDK keys only, and web keys from their own origins only."""
 
     callers = ("sdk_key",)
 
