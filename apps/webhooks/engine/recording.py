@@ -63,7 +63,7 @@ class Recorder:
         finished = _finish([result for _ended, result in results])
         if CRASH_AT == "after_record":
             crash()
-        recorded = [pair for pair in results if pair[1].id in finished]
+        recorded = [pair for pair in results if pair[1].claimed.id in finished]
         self.counts.lease_conflicts += len(results) - len(recorded)
         self._count([result for _ended, result in recorded])
         counters.count_attempts([result for _ended, result in recorded], len(results) - len(recorded))
@@ -85,12 +85,15 @@ class Recorder:
             self.counts.failed += bool(result.error) and not result.uncounted
 
 
-def _counted_attempts(recorded: list[tuple[FinishedAttempt, Result]]) -> Iterable[tuple[Any, ...]]:
+def _counted_attempts(recorded: list[tuple[FinishedAttempt, Result]]) -> list[tuple[Any, ...]]:
+    attempts = []
     for ended, result in recorded:
+        endpoint = ended.claimed.endpoint
         if not ended.claimed.test and not result.uncounted:
+            target = endpoint_health.AttemptTarget(endpoint.id, endpoint.url)
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
-            target = endpoint_health.AttemptTarget(result.endpoint_id, ended.claimed.endpoint.url)
-            yield target, not result.error, is_exhausted, ended.outcome.gone
+            attempts.append((target, not result.error, is_exhausted, ended.outcome.gone))
+    return attempts
 
 
 def _result(ended: FinishedAttempt, has_network: bool) -> Result:
@@ -150,6 +153,6 @@ def _finish_one(result: Result) -> set[Any]:
     try:
         return claims.finish([result])
     except (DataError, IntegrityError):
-        logger.exception("the record of delivery %s was refused; kept without what came back", result.id)
+        logger.exception("the record of delivery %s was refused; kept without what came back", result.claimed.id)
         result.response_headers, result.response_body, result.request_headers = [], "", {}
         return claims.finish([result])

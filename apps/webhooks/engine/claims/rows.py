@@ -1,7 +1,6 @@
-"""The rows that a claim returns and that finishing takes, and the limits of a claim with what counts towards them."""
+"""The rows that a claim returns and that finishing takes, and the limits of a claim."""
 
 import uuid
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -32,11 +31,6 @@ class EndpointSnapshot:
     rate: int | None = None
     is_open: bool = True
     is_failing: bool = False
-
-    @property
-    def target(self) -> str | None:
-        """Host and port of the endpoint; None for the test inbox."""
-        return target_of(self.url)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,18 +81,9 @@ class Result:
     truncated: bool = False
 
     @property
-    def id(self) -> uuid.UUID:
-        """The id of the delivery."""
-        return self.claimed.id
-
-    @property
     def url(self) -> str:
         """The URL that it was sent to, without query values."""
         return hide_query_values(self.claimed.endpoint.url)
-
-    @property
-    def endpoint_id(self) -> uuid.UUID:
-        return self.claimed.endpoint.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,45 +122,3 @@ class Limits:
         The share keeps ``part_of_one`` when all take theirs at once, and bounds the rows that are read.
         """
         return max(1, int(self.part_of_one * self.rows / (1 + self.part_of_one * endpoints)))
-
-
-class InFlightCounts:
-    """Deliveries in flight by endpoint, by organization, and by organization with host and port.
-
-    For a claim on SQLite; PostgreSQL counts in the statement.
-    """
-
-    def __init__(self, limits: Limits, busy: list[tuple[str, str, str | None, int, int]]) -> None:
-        self._limits, self._slow = limits, {each.hex for each in limits.slow}
-        self.of_endpoint: Counter[str] = Counter()
-        self._of_organization: Counter[uuid.UUID] = Counter()
-        self._of_target: Counter[tuple[uuid.UUID, str, bool]] = Counter()
-        for key, organization, target, failures, count in busy:
-            self.of_endpoint[key] += count
-            self._add(uuid.UUID(organization), target, self.is_slow(key, failures >= limits.failures), count)
-
-    def is_slow(self, endpoint: str, is_failing: bool) -> bool:
-        """Return whether the endpoint fails or is one of the slow ones."""
-        return is_failing or endpoint in self._slow
-
-    def has_target_capacity(self, organization: uuid.UUID, target: str | None, is_slow: bool) -> bool:
-        """Return whether the caps of a host and port allow the organization one more request."""
-        if target is None:
-            return True
-        slow = self._of_target[organization, target, True]
-        is_within = not is_slow or slow < self._limits.target_slow
-        return is_within and slow + self._of_target[organization, target, False] < self._limits.target_in_flight
-
-    def take(self, endpoint: EndpointSnapshot) -> bool:
-        """Count one more delivery to the endpoint if the caps allow it, and return whether they do."""
-        owner, is_slow = endpoint.organization_id, self.is_slow(endpoint.id.hex, endpoint.is_failing)
-        is_full = self._of_organization[owner] >= self._limits.organization_in_flight
-        if is_full or not self.has_target_capacity(owner, endpoint.target, is_slow):
-            return False
-        self._add(owner, endpoint.target, is_slow, 1)
-        return True
-
-    def _add(self, organization: uuid.UUID, target: str | None, is_slow: bool, count: int) -> None:
-        self._of_organization[organization] += count
-        if target is not None:
-            self._of_target[organization, target, is_slow] += count

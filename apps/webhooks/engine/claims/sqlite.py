@@ -1,9 +1,11 @@
 """Claiming and finishing on SQLite: the same rules in one IMMEDIATE transaction, which excludes all other writers.
 
-Times come from Python: the database is a file on this machine, with the same clock.
+Times come from Python: the database is a file on this machine, with the same clock. Longer than 300 lines because one
+module has the whole dialect.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import floor
@@ -15,14 +17,7 @@ from django.utils import timezone
 from apps.base.identifiers import KEYS
 from apps.base.rest.renderers import to_json
 from apps.webhooks.engine.claims.due import due_endpoints
-from apps.webhooks.engine.claims.rows import (
-    ClaimedDelivery,
-    EndpointSnapshot,
-    InFlightCounts,
-    Limits,
-    Result,
-    target_of,
-)
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result, target_of
 from apps.webhooks.engine.sql import as_text, from_text
 
 ENDPOINTS = f"""
@@ -94,36 +89,71 @@ OVER = frozenset({"succeeded", "exhausted", "dropped"})
 Picked = tuple[int, int, Any, EndpointSnapshot, tuple[Any, ...]]
 
 
+class InFlightCounts:
+    """Counts of deliveries in flight: by endpoint, by organization, and by organization with host and port."""
+
+    def __init__(self, limits: Limits, busy: list[tuple[str, str, str | None, int, int]]) -> None:
+        self._limits, self._slow = limits, {each.hex for each in limits.slow}
+        self.of_endpoint: Counter[str] = Counter()
+        self._of_organization: Counter[uuid.UUID] = Counter()
+        self._of_target: Counter[tuple[uuid.UUID, str, bool]] = Counter()
+        for key, organization, target, failures, count in busy:
+            self.of_endpoint[key] += count
+            self._add(uuid.UUID(organization), target, self.is_slow(key, failures >= limits.failures), count)
+
+    def is_slow(self, endpoint: str, is_failing: bool) -> bool:
+        """Return whether the endpoint fails or is one of the slow ones."""
+        return is_failing or endpoint in self._slow
+
+    def has_target_capacity(self, organization: uuid.UUID, target: str | None, is_slow: bool) -> bool:
+        """Return whether the caps of a host and port allow the organization one more request."""
+        if target is None:
+            return True
+        slow = self._of_target[organization, target, True]
+        is_within = not is_slow or slow < self._limits.target_slow
+        return is_within and slow + self._of_target[organization, target, False] < self._limits.target_in_flight
+
+    def take(self, endpoint: EndpointSnapshot, is_slow: bool) -> bool:
+        """Count one more delivery to the endpoint if the caps allow it, and return whether they do."""
+        owner, target = endpoint.organization_id, target_of(endpoint.url)
+        is_full = self._of_organization[owner] >= self._limits.organization_in_flight
+        if is_full or not self.has_target_capacity(owner, target, is_slow):
+            return False
+        self._add(owner, target, is_slow, 1)
+        return True
+
+    def _add(self, organization: uuid.UUID, target: str | None, is_slow: bool, count: int) -> None:
+        self._of_organization[organization] += count
+        if target is not None:
+            self._of_target[organization, target, is_slow] += count
+
+
 def claim(limits: Limits) -> list[ClaimedDelivery]:
     """Claim a fair share of due deliveries, in one short transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
-        cursor.execute(ENDPOINTS, {"rows": limits.rows, "now": as_text(now)})
+        at = as_text(now)
+        cursor.execute(ENDPOINTS, {"rows": limits.rows, "now": at})
         endpoints = cursor.fetchall()
         if not endpoints:
             return []
         cursor.execute(BUSY)
-        busy = cursor.fetchall()
-        in_flight = InFlightCounts(limits, busy)
-        picked = _pick(cursor, limits, endpoints, in_flight, now)
+        in_flight = InFlightCounts(limits, cursor.fetchall())
+        picked = _pick(cursor, _in_turn(limits, endpoints, in_flight, now), at)
         chosen = _cap(limits, picked, in_flight)
         return _stamp(cursor, limits, chosen, now)
 
 
-def _pick(
-    cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], in_flight: InFlightCounts, now: datetime
-) -> list[Picked]:
+def _pick(cursor: Any, endpoints: Iterator[tuple[Any, ...]], at: str) -> list[Picked]:
     """Select what each endpoint can get; hold or drop what waits for one that is not open."""
     picked: list[Picked] = []
-    for key, organization, url, headers, rate, is_open, slots, is_failing in _in_turn(
-        limits, endpoints, in_flight, now
-    ):
+    for key, organization, url, headers, rate, is_open, slots, is_failing in endpoints:
         if not is_open:
-            cursor.execute(SETTLE, (as_text(now), key))
-        rows = _due(cursor, key, is_open, slots, now)
+            cursor.execute(SETTLE, (at, key))
+        rows = _due(cursor, key, is_open, slots, at)
         if not rows:
             continue
-        cursor.execute(SECRETS, (key, as_text(now)))
+        cursor.execute(SECRETS, (key, at))
         secrets = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in cursor.fetchall())
         about = (uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open), is_failing)
         snapshot = EndpointSnapshot(*about)
@@ -157,11 +187,11 @@ def _paced_room(limits: Limits, rate: int | None, paced_until: str | datetime | 
     return 1 + floor(rate * (limits.burst_seconds - ahead.total_seconds()))
 
 
-def _due(cursor: Any, endpoint: str, is_open: bool, slots: int, now: datetime) -> list[tuple[Any, ...]]:
+def _due(cursor: Any, endpoint: str, is_open: bool, slots: int, at: str) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for statement in (DUE_FIRST, DUE_AGAIN):
         if slots > len(rows):
-            cursor.execute(statement, (endpoint, as_text(now), is_open, slots - len(rows)))
+            cursor.execute(statement, (endpoint, at, is_open, slots - len(rows)))
             rows += cursor.fetchall()
     return rows
 
@@ -173,7 +203,7 @@ def _cap(limits: Limits, picked: list[Picked], in_flight: InFlightCounts) -> lis
     for each in sorted(picked, key=lambda each: each[:3]):
         endpoint = each[3]
         is_slow = in_flight.is_slow(endpoint.id.hex, endpoint.is_failing)
-        if len(chosen) < limits.rows and (slow_left or not is_slow) and in_flight.take(endpoint):
+        if len(chosen) < limits.rows and (slow_left or not is_slow) and in_flight.take(endpoint, is_slow):
             slow_left -= is_slow
             chosen.append(each)
     return chosen
@@ -187,7 +217,7 @@ def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> 
     for *_order, endpoint, (key, event, tries, uncounted, test, _due_at) in chosen:
         values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test), now.timestamp())
         claimed.append(ClaimedDelivery(uuid.UUID(key), token, *values, endpoint))
-    cursor.executemany(STAMP, [(token.hex, lease_until, each[3].target, each[4][0]) for each in chosen])
+    cursor.executemany(STAMP, [(token.hex, lease_until, target_of(each[3].url), each[4][0]) for each in chosen])
     _move_pace(cursor, claimed, now)
     return claimed
 
@@ -207,11 +237,12 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
     """Record the results in one transaction and return the deliveries that were still ours."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
+        at = as_text(now)
         ours = _still_ours(cursor, {result.claimed.token.hex for result in results})
-        leased = [result for result in results if (result.id.hex, result.claimed.token.hex) in ours]
-        cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now) for result in leased])
-        cursor.executemany(ATTEMPTED, [_attempted(result, as_text(now)) for result in leased])
-    return {result.id for result in leased}
+        leased = [result for result in results if (result.claimed.id.hex, result.claimed.token.hex) in ours]
+        cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now, at) for result in leased])
+        cursor.executemany(ATTEMPTED, [_attempted(result, at) for result in leased])
+    return {result.claimed.id for result in leased}
 
 
 def _still_ours(cursor: Any, tokens: set[str]) -> set[tuple[str, str]]:
@@ -223,30 +254,30 @@ def _still_ours(cursor: Any, tokens: set[str]) -> set[tuple[str, str]]:
     return found
 
 
-def _finished(result: Result, status: str, now: datetime) -> tuple[Any, ...]:
+def _finished(result: Result, status: str, now: datetime, at: str) -> tuple[Any, ...]:
     next_at = as_text(now + timedelta(seconds=result.wait_seconds or 0)) if status == "pending" else None
-    finished_at = as_text(now) if status in OVER else None
+    finished_at = at if status in OVER else None
     values = (result.reason, result.status_code, result.error, result.uncounted, finished_at)
-    return (status, next_at, *values, result.id.hex)
+    return (status, next_at, *values, result.claimed.id.hex)
 
 
 def _next_status(cursor: Any, result: Result) -> str:
     """Return the delivery's next status: a retry to a paused or disabled endpoint is held, to a deleted one dropped."""
     if result.status != "pending":
         return result.status
-    is_deleted, is_open = cursor.execute(STATE, (result.endpoint_id.hex,)).fetchone()
+    is_deleted, is_open = cursor.execute(STATE, (result.claimed.endpoint.id.hex,)).fetchone()
     if is_deleted:
         return "dropped"
     if is_open:
         return "pending"
-    cursor.execute("SELECT test FROM webhooks_delivery WHERE id = %s", (result.id.hex,))
+    cursor.execute("SELECT test FROM webhooks_delivery WHERE id = %s", (result.claimed.id.hex,))
     return "pending" if cursor.fetchone()[0] else "held"
 
 
-def _attempted(result: Result, now: str) -> tuple[Any, ...]:
+def _attempted(result: Result, at: str) -> tuple[Any, ...]:
     claimed = result.claimed
     keys = (KEYS.at(timezone.now()).hex, claimed.endpoint.organization_id.hex, claimed.id.hex, claimed.endpoint.id.hex)
-    times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), now)
+    times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), at)
     texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
     outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
     return (*keys, *times, *outcome, *texts, result.response_body, result.truncated, result.url)
