@@ -24,12 +24,12 @@ def _build(of_every_key: dict[str, Any], *own: Any) -> KeyRow:
     (scopes, subject, limit_minute, limit_hour, budget, type_name, type_minute, type_hour, ceiling,
      types_off, scopes_off) = own  # fmt: skip
     organization_id, bucket = of_every_key["organization_id"], as_uuid(budget).hex
-    held = tuple(as_json(scopes))
+    held, disabled_types = tuple(as_json(scopes)), as_json(types_off or "[]")
     disabled_scopes = frozenset(as_json(scopes_off or "[]"))
     return KeyRow(
         **of_every_key,
         key_type=type_name,
-        type_is_off=type_name in as_json(types_off or "[]"),
+        type_is_off=type_name in disabled_types,
         scopes=tuple(scope for scope in held if scope not in disabled_scopes),
         permissions=expand(held) - disabled_scopes,
         disabled_scopes=disabled_scopes,

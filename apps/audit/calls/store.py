@@ -5,8 +5,9 @@ Every statement takes its rows in one fixed order, so that processes that update
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -250,8 +251,7 @@ def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
 def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
     columns, slots = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
     statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({slots}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
-    rows = ([_for_sqlite(value) for value in call[:-1]] for call in calls)
-    return {call.id for call, row in zip(calls, rows, strict=True) if raw.execute(statement, row).fetchall()}
+    return {call.id for call in calls if raw.execute(statement, _for_sqlite(call[:-1])).fetchall()}
 
 
 def _insert(
@@ -272,19 +272,20 @@ def _insert(
 
 def _insert_sqlite(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
     places = ", ".join("?" * width)
-    values = [[_for_sqlite(value) for value in row] for row in rows]
-    raw.executemany(f"INSERT INTO {into} VALUES ({places}){conflict}", values)  # noqa: S608
+    raw.executemany(f"INSERT INTO {into} VALUES ({places}){conflict}", map(_for_sqlite, rows))  # noqa: S608
 
 
-def _for_sqlite(value: Any) -> Any:
-    """Convert a value as Django does for SQLite: ids in hex, times in UTC without a zone."""
-    if isinstance(value, uuid.UUID):
-        return value.hex
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    return value
+# As Django does for SQLite: ids in hex, times in UTC without a zone.
+SQLITE_VALUES: dict[type, Callable[[Any], str]] = {
+    uuid.UUID: attrgetter("hex"),
+    datetime: lambda at: at.astimezone(UTC).replace(tzinfo=None).isoformat(" "),
+    date: date.isoformat,
+}
+
+
+def _for_sqlite(row: Iterable[Any]) -> list[Any]:
+    """Return the values of a row as SQLite stores them."""
+    return [SQLITE_VALUES[type(value)](value) if type(value) in SQLITE_VALUES else value for value in row]
 
 
 def _insert_postgresql(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
