@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.base.text.rules import check_text
-from apps.credentials.lifecycle import transitions
 
 MAX_DAYS = 3650
 DAY_SECONDS = 24 * 3600
 MAX_NETWORKS = 50
 MAPPED_BITS = 96
 MAX_REASON_LENGTH = 200
+MAX_OVERLAP = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,9 @@ def check_reason(reason: str) -> str:
 
 def check_overlap(seconds: int) -> timedelta:
     """Return the overlap of a rotation, or raise Invalid."""
-    longest = transitions.MAX_OVERLAP
-    if not 0 <= seconds <= longest.total_seconds():
+    if not 0 <= seconds <= MAX_OVERLAP.total_seconds():
         message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
-        values = {"most": longest.total_seconds(), "days": longest.days}
+        values = {"most": MAX_OVERLAP.total_seconds(), "days": MAX_OVERLAP.days}
         raise Invalid.field("overlap_seconds", message % values)
     return timedelta(seconds=seconds)
 

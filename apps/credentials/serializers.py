@@ -20,9 +20,9 @@ from apps.base.rest.serializers import (
 from apps.base.timestamps import format_timestamp, parse_timestamp
 from apps.credentials.filters import CREATOR
 from apps.credentials.leaks import MAX_LOCATION_LENGTH
-from apps.credentials.lifecycle.transitions import MAX_OVERLAP, Key
+from apps.credentials.lifecycle.transitions import Key
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
-from apps.credentials.rules import MAX_REASON_LENGTH, Lifetime
+from apps.credentials.rules import MAX_OVERLAP, MAX_REASON_LENGTH, Lifetime
 
 DEFAULT_OVERLAP_SECONDS = 24 * 3600
 WAYS = ("expires_in_days", "expires_at", "never_expires")

@@ -23,8 +23,8 @@ from apps.base.web.forms import signed_in_since
 from apps.credentials.descendants import descendants_of
 from apps.credentials.key_kinds import KINDS
 from apps.credentials.key_status import CHANGES, STATUSES, Banner, KeyStatus
-from apps.credentials.lifecycle.transitions import MAX_OVERLAP
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
+from apps.credentials.rules import MAX_OVERLAP
 from apps.orgs.lookups import is_member
 
 UNUSED_AFTER = timedelta(days=30)

@@ -96,18 +96,13 @@ def rotate_key(
         expires_at = bounds.within_expiry(actor, expires_at, None)
         changed = bounds.settings_within_own(actor, key)
     expected.check(key.version)
-    before = format_timestamp(key.expires_at)
     successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     posting.resolve_for(key, posting.EXPIRY, posting.ROTATION, posting.UNUSUAL)
-    ends = format_timestamp(key.expires_at)
-    audit.record_change(
-        actor, "api_key.rotated", key, {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
-    )
     announce(
         successor,
         "api_key.rotated",
         replaces=key.public_id,
-        overlap_until=ends,
+        overlap_until=format_timestamp(key.expires_at),
         expires_at=format_timestamp(expires_at),
     )
     return successor, text

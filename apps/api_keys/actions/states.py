@@ -1,7 +1,6 @@
 """Revoke, disable, enable, quarantine and release a key. Repeating a change has no effect."""
 
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 
@@ -9,7 +8,6 @@ from apps.api_keys.actions import bounds
 from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
-from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
@@ -39,18 +37,10 @@ def revoke_key(
     if successors is None and actor.id in (key.public_id, *(each.public_id for each in chain)):
         chain = []
     if not (chain and key.has_ended):
-        _revoke(actor, key, reason)
+        _change(actor, key, "revoke", reason)
     for successor in chain:
-        _revoke(actor, lock_key(actor, successor.public_id), reason)
+        _change(actor, lock_key(actor, successor.public_id), "revoke", reason)
     return key
-
-
-def _revoke(actor: Actor, key: ApiKey, reason: str) -> None:
-    before = key.status
-    if transitions.change(key, "revoke", actor=actor, reason=reason):
-        posting.resolve_for(key)
-        _record(actor, key, "api_key.revoked", before, reason)
-        announce(key, "api_key.revoked", **({"reason": reason} if reason else {}))
 
 
 @transaction.atomic
@@ -65,39 +55,30 @@ def change_key(
 ) -> ApiKey:
     """Apply a change of ``CHANGES``; raise Conflict for an expired or revoked key.
 
-    Changes that lift a state (enable, release) ignore the reason. ``successors``: False leaves self-rotated
+    Changes that lift a state (enable, release) ignore the reason, and require that the actor can grant all scopes of
+    the key. ``successors``: False leaves self-rotated
     successors as they are, where the change would spread to them.
     """
     if name == "revoke":
         return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)
-    key = _change(actor, key_id, name, expected, reason)
+    actor.require(Permission.API_KEYS_WRITE)
+    key = lock_key(actor, key_id)
+    if not CHANGES[name].sets:
+        bounds.check_can_grant(actor, key.scopes)
+    _change(actor, key, name, reason, expected)
     for successor in transitions.own_successors(key) if CHANGES[name].spreads and successors is not False else ():
-        _change(actor, successor.public_id, name, ANY_VERSION, reason)
+        _change(actor, lock_key(actor, successor.public_id), name, reason)
     return key
 
 
 disable_key, enable_key, release_key = (partial(change_key, name) for name in ("disable", "enable", "release"))
 
 
-def _change(actor: Actor, key_id: str, name: str, expected: Expected, reason: str) -> ApiKey:
-    """Apply any change but a revocation; lifting a state requires that the actor can grant all scopes of the key."""
-    actor.require(Permission.API_KEYS_WRITE)
-    key, wanted, recorded = lock_key(actor, key_id), CHANGES[name], None
-    if wanted.sets:
-        recorded = check_reason(reason)
-    else:
-        bounds.check_can_grant(actor, key.scopes)
-    expected.check(key.version)
-    before = key.status
-    if transitions.change(key, name, actor=actor, reason=recorded or ""):
-        _record(actor, key, f"api_key.{wanted.done}", before, recorded)
-        if name == "release":
-            posting.resolve_for(key, posting.LEAK)
-    return key
-
-
-def _record(actor: Actor, key: ApiKey, action: str, before: str, reason: str | None = None) -> None:
-    changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
-    if reason is not None:
-        changes["reason"] = [None, reason]
-    audit.record_change(actor, action, key, changes)
+def _change(actor: Actor, key: ApiKey, name: str, reason: str, expected: Expected = ANY_VERSION) -> None:
+    if not transitions.change(key, name, actor=actor, expected=expected, reason=reason):
+        return
+    if name == "revoke":
+        posting.resolve_for(key)
+        announce(key, "api_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
+    elif name == "release":
+        posting.resolve_for(key, posting.LEAK)

@@ -18,9 +18,8 @@ from apps.base.requests import PortalRequest
 from apps.base.timestamps import format_date_for_reader
 from apps.base.web.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token
 from apps.credentials.key_status import CHANGES
-from apps.credentials.lifecycle.transitions import MAX_OVERLAP
 from apps.credentials.models import SecretKey
-from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
+from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, MAX_OVERLAP, Lifetime
 
 CUSTOM, NEVER = "custom", "never"
 # The form field for each field name in an action's errors.

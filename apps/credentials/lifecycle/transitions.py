@@ -13,18 +13,20 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.crypto.secrets import new_key
 from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import Row, creator
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.timestamps import format_timestamp
 from apps.credentials.gate import key_check
 from apps.credentials.key_kinds import KINDS
 from apps.credentials.key_status import CHANGES, STATUSES
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
+from apps.credentials.rules import check_reason
 
 Key = TypeVar("Key", bound=SecretKey)
-
-MAX_OVERLAP = timedelta(days=30)
 
 
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
@@ -92,18 +94,26 @@ def require_changeable(key: SecretKey) -> None:
         raise Conflict(why)
 
 
-def change(key: SecretKey, name: str, *, actor: Actor, reason: str = "") -> bool:
-    """Apply a change of ``CHANGES`` and return whether it changed the key; Conflict for a revoked or expired key.
+def change(key: SecretKey, name: str, *, actor: Actor, expected: Expected = ANY_VERSION, reason: str = "") -> bool:
+    """Apply and record a change of ``CHANGES``; return whether the key changed. Conflict for a revoked or expired key.
 
-    When a state is cleared, other states of the key apply again.
+    The reason is used when a state is set. When one is cleared, other states of the key apply again.
     """
-    wanted = CHANGES[name]
-    if STATUSES[key.status].change == name:
+    wanted, before = CHANGES[name], key.status
+    reason = check_reason(reason) if wanted.sets else ""
+    expected.check(key.version)
+    if STATUSES[before].change == name:
         return False
     require_changeable(key)
-    return wanted.applies_to(key) and _change(
+    if not wanted.applies_to(key) or not _change(
         key, actor, reason, wanted.column, timezone.now() if wanted.sets else None
-    )
+    ):
+        return False
+    changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
+    if wanted.sets:
+        changes["reason"] = [None, reason]
+    audit.record_change(actor, f"{KINDS[key.key_prefix].kind}.{wanted.done}", key, changes)
+    return True
 
 
 def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict[str, int]:
@@ -145,7 +155,7 @@ def _change(key: SecretKey, actor: Actor, reason: str, field: str, at: datetime 
 def replace(
     key: Key, *, actor: Actor, overlap: timedelta, expires_at: datetime | None, **changed: Any
 ) -> tuple[Key, str]:
-    """Rotate a key: issue a successor with the same settings and let the old key expire after the overlap.
+    """Rotate a key and record it: issue a successor with the same settings; the old key expires after the overlap.
 
     Both share one rate limit budget. The old key's expiry is never extended; where the key is itself a successor, its
     predecessor's overlap ends immediately. ``changed``: settings of the new key that differ. Raises Conflict where the
@@ -154,13 +164,19 @@ def replace(
     require_changeable(key)
     if key.overlap_since is not None or type(key).objects.filter(replaces=key).exists():
         raise Conflict(_("This key was rotated before: rotate the key that replaced it."))
-    now = timezone.now()
+    now, before = timezone.now(), format_timestamp(key.expires_at)
     if key.replaces is not None:
         _end_overlap(key.replaces, now)
     _begin_overlap(key, min(now + overlap, key.expires_at or now + overlap), actor, now)
     copied = {name: getattr(key, name) for name in key.copied_fields()}
     values = {**copied, **changed, "organization_id": key.organization_id, "budget_id": key.budget_id}
-    return issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
+    successor, text = issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
+    changes = {
+        "replaced_by": [None, successor.public_id],
+        "expires_at": [before, format_timestamp(key.expires_at)],
+    }
+    audit.record_change(actor, f"{KINDS[key.key_prefix].kind}.rotated", key, changes)
+    return successor, text
 
 
 def _begin_overlap(key: SecretKey, expires_at: datetime, actor: Actor, now: datetime) -> None:

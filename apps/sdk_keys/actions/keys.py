@@ -16,11 +16,10 @@ from apps.base.actor import Actor
 from apps.base.extension_points.descendants import Descendant, describe
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
-from apps.base.timestamps import format_timestamp
 from apps.credentials.gate import key_check
 from apps.credentials.key_status import CHANGES
 from apps.credentials.lifecycle import transitions
-from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap, check_reason
+from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap
 from apps.notices import actions as notices
 from apps.notices.models import Severity
 from apps.sdk_keys import device_limit
@@ -159,14 +158,7 @@ def rotate_sdk_key(
     key = lock_key_and_pool(actor, key_id)
     expected.check(key.version)
     expires_at = app_rules.expiry_of_successor(key)
-    before = format_timestamp(key.expires_at)
-    successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
-    changes = {
-        "replaced_by": [None, successor.public_id],
-        "expires_at": [before, format_timestamp(key.expires_at)],
-    }
-    audit.record_change(actor, "sdk_key.rotated", key, changes)
-    return successor, text
+    return transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
 
 
 @transaction.atomic
@@ -179,17 +171,10 @@ def change_sdk_key(
     from addresses used before, and no device can be activated.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
-    key, wanted = lock_key_and_pool(actor, key_id), CHANGES[name]
-    reasons = {"reason": check_reason(reason)} if wanted.sets else {}
-    expected.check(key.version)
-    before = key.status
-    if transitions.change(key, name, actor=actor, **reasons):
-        changes: dict[str, list[Any]] = {field: [None, text] for field, text in reasons.items()}
-        changes["status"] = [str(before), str(key.status)]
-        audit.record_change(actor, f"sdk_key.{wanted.done}", key, changes)
-        if name == "revoke":
-            notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
-            announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
+    key = lock_key_and_pool(actor, key_id)
+    if transitions.change(key, name, actor=actor, expected=expected, reason=reason) and name == "revoke":
+        notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
+        announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
     return key
 
 
