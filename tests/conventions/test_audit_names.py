@@ -36,8 +36,9 @@ def names_of_the_admin() -> set[str]:
 
 
 def names_of_changes() -> set[str]:
-    """Return what changes of a key are recorded as, by its kind."""
-    return {f"{kind.kind}.{change.done}" for kind in KINDS.values() for change in CHANGES.values()}
+    """Return what rotations and other changes of a key are recorded as, by its kind."""
+    done = ["rotated", *(change.done for change in CHANGES.values())]
+    return {f"{kind.kind}.{each}" for kind in KINDS.values() for each in done}
 
 
 def actions_named() -> set[str]:
@@ -46,6 +47,7 @@ def actions_named() -> set[str]:
     for path in python_modules():
         for _function, call in calls_in(path):
             named = [each.value for each in call.keywords if each.arg == "action"]
+            named += call.args[1:2] if getattr(call.func, "attr", "") == "record_change" else []
             found |= {text for text in texts(named) if NAME.fullmatch(text)}
     return found
 
