@@ -4,7 +4,7 @@ It carries tenancy (``organization_id``), permission and audit in one argument. 
 """
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn
@@ -82,11 +82,11 @@ class Actor:
         """Return whether the actor has the permission and can use it now."""
         return bool(self.usable((permission,)))
 
-    def can_any(self, permissions: Collection[str]) -> bool:
+    def can_any(self, permissions: Iterable[str]) -> bool:
         """Return whether the actor can use at least one of the permissions."""
         return bool(self.usable(permissions))
 
-    def usable(self, permissions: Collection[str]) -> frozenset[str]:
+    def usable(self, permissions: Iterable[str]) -> frozenset[str]:
         """Return those of the permissions that the actor has and can use now."""
         if self.kind in UNRESTRICTED and not self.is_support_access:
             return frozenset(permissions)
@@ -97,7 +97,7 @@ class Actor:
             return frozenset(filter(is_allowed_while_suspended, held))
         return held
 
-    def _held(self, permissions: Collection[str]) -> frozenset[str]:
+    def _held(self, permissions: Iterable[str]) -> frozenset[str]:
         """Return those of the permissions that the actor has, regardless of quarantine and suspension."""
         return granted(self.permissions, permissions) - self.disabled_scopes
 

@@ -4,7 +4,7 @@ A scope is ``resource:action``. Host products add more scopes in the database (`
 strings of the same form. ``admin`` grants everything in its organization except the owner's permissions.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 
 ADMIN = "admin"
@@ -64,10 +64,10 @@ def expand(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(str(scope) for scope in found)
 
 
-def granted(held: frozenset[str], wanted: Collection[str]) -> frozenset[str]:
+def granted(held: frozenset[str], wanted: Iterable[str]) -> frozenset[str]:
     """Return the wanted permissions that expanded scopes include; ``admin`` includes all but the owner's."""
-    included = held.intersection(wanted)
-    return included.union(wanted) - (OWNER_ONLY - held) if ADMIN in held else included
+    asked = frozenset(wanted)
+    return asked - (OWNER_ONLY - held) if ADMIN in held else asked & held
 
 
 def is_read(permission: str) -> bool:
