@@ -199,9 +199,11 @@ class PortalView(APIView):
         The usual values of API clients skip DRF's negotiation, which is slow.
         """
         raw = cast(PortalRequest, request._request)
-        accept = raw.META["HTTP_ACCEPT"] = strip_refused_ranges(raw.META.get("HTTP_ACCEPT", "*/*"))
-        is_plain = force or accept in ("*/*", "application/json", "")
-        if is_plain or (not raw.caller.is_browser_session and accepts_json(accept)):
+        accept = raw.META.setdefault("HTTP_ACCEPT", "*/*")
+        if force or accept in ("*/*", "application/json", ""):
+            return JSON_ONLY, JSON_ONLY.media_type
+        accept = raw.META["HTTP_ACCEPT"] = strip_refused_ranges(accept)
+        if not raw.caller.is_browser_session and accepts_json(accept):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # The shared renderer, by which views and ETags recognize JSON.
