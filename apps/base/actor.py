@@ -117,6 +117,11 @@ class Actor:
         if not now.can_any(permissions):
             now._refuse(permissions)
 
+    def require_operator(self) -> None:
+        """Raise Forbidden unless the actor is an operator without support access, or the system."""
+        if self.is_support_access or self.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+            raise Forbidden(_("Only an operator may do this."))
+
     def _refuse(self, permissions: tuple[str, ...]) -> NoReturn:
         if self.is_support_access:
             raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))

@@ -1,12 +1,13 @@
 """Abstract models for prefixed ids, timestamps, and rows that belong to an organization."""
 
 import uuid
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
+from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.errors import NotFound
+from apps.base.errors import Conflict, NotFound
 from apps.base.identifiers import decode, encode, new_uuid
 
 Row = TypeVar("Row", bound=models.Model)
@@ -15,6 +16,21 @@ Row = TypeVar("Row", bound=models.Model)
 def creator(actor: Actor) -> dict[str, str]:
     """Return the values of the fields of ``CreatedBy``."""
     return {"created_by_kind": actor.kind, "created_by_id": actor.id, "created_by_label": actor.label[:200]}
+
+
+def set_values(row: models.Model, values: dict[str, Any]) -> dict[str, list[Any]]:
+    """Set the values that differ, without saving them, and return them as field → [old, new]."""
+    changes = {name: [getattr(row, name), new] for name, new in values.items() if getattr(row, name) != new}
+    for name, (_old, new) in changes.items():
+        setattr(row, name, new)
+    return changes
+
+
+def require_unchanged(row: models.Model, changes: dict[str, list[Any]]) -> None:
+    """Lock the row, or raise Conflict if it has other values now than those that the changes began with."""
+    stored = type(row)._default_manager.select_for_update().filter(pk=row.pk).values(*changes).first()
+    if stored is None or any(str(stored[name]) != str(old) for name, (old, _new) in changes.items()):
+        raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
 
 
 class PrefixedQuerySet(models.QuerySet[Row]):

@@ -10,11 +10,11 @@ from django.db import models, transaction
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
-from apps.api_keys.actions.rules import VENDOR
 from apps.api_keys.models import ApiKey, KeyType, Package, Scope
 from apps.audit import actions as audit
 from apps.base.actor import Actor
-from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.errors import Conflict, Invalid
+from apps.base.models import require_unchanged
 from apps.base.permissions import NOT_SCOPES
 from apps.credentials.gate import key_check
 from apps.credentials.rules import MAX_DAYS
@@ -27,7 +27,7 @@ Changes = dict[str, list[Any]]
 @transaction.atomic
 def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
     """Add or change a type; ``changes`` maps each changed field to [old, new]."""
-    _require_operator(actor)
+    actor.require_operator()
     check_type_name(row.name)
     check_lifetimes(row.default_days, row.longest_days)
     done = _save(row, changes, fixed=("name", "platform_only", "is_builtin"))
@@ -39,7 +39,7 @@ def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
 @transaction.atomic
 def delete_key_type(*, actor: Actor, row: KeyType) -> None:
     """Delete a type that no key ever had, or raise Conflict."""
-    _require_operator(actor)
+    actor.require_operator()
     if row.is_builtin:
         raise Conflict(_("This type comes with the portal. Untick “may be made” to end its use."))
     if ApiKey.objects.filter(key_type=row).exists():
@@ -52,7 +52,7 @@ def delete_key_type(*, actor: Actor, row: KeyType) -> None:
 @transaction.atomic
 def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
     """Add a scope, or change its description or position."""
-    _require_operator(actor)
+    actor.require_operator()
     check_scope_name(row.name)
     done = _save(row, changes, fixed=("name", "is_builtin"))
     audit.record_change(actor, f"scope.{done}", row, changes)
@@ -63,7 +63,7 @@ def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
 @transaction.atomic
 def delete_scope(*, actor: Actor, row: Scope) -> None:
     """Delete a scope that no active key or type has, or raise Conflict naming one that does."""
-    _require_operator(actor)
+    actor.require_operator()
     if row.is_builtin:
         raise Conflict(_("This scope comes with the portal. Switch it off for an organization in its package."))
     holders = ApiKey.objects.live().annotate(words=Cast("scopes", models.TextField()))
@@ -84,7 +84,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
 @transaction.atomic
 def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
     """Disable or enable key types and scopes for one organization; recorded in that organization's audit log."""
-    _require_operator(actor)
+    actor.require_operator()
     done = _save(row, changes, fixed=("organization",))
     audit.record_change(actor, f"package.{done}", row, changes)
     key_check.organization_changed(row.pk)
@@ -115,11 +115,6 @@ def check_lifetimes(usual: int | None, longest: int | None) -> None:
         raise Invalid.field("default_days", sentence)
 
 
-def _require_operator(actor: Actor) -> None:
-    if actor.is_support_access or actor.kind not in VENDOR:
-        raise Forbidden(_("Only an operator may do this."))
-
-
 def _save(row: Any, changes: Changes, fixed: tuple[str, ...]) -> str:
     """Insert or update the row and return ``created`` or ``updated``; raise Conflict if it was changed meanwhile."""
     if row._state.adding:
@@ -127,8 +122,6 @@ def _save(row: Any, changes: Changes, fixed: tuple[str, ...]) -> str:
         return "created"
     if not changes.keys().isdisjoint(fixed):
         raise Conflict(_("This cannot be changed afterwards: %(fields)s.") % {"fields": ", ".join(fixed)})
-    stored = type(row).objects.select_for_update().filter(pk=row.pk).values(*changes).first()
-    if stored is None or any(str(stored[name]) != str(old) for name, (old, _new) in changes.items()):
-        raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
+    require_unchanged(row, changes)
     row.save(update_fields=[*changes, *(["updated_at"] if hasattr(row, "updated_at") else [])])
     return "updated"

@@ -12,6 +12,7 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
 from apps.audit import actions as audit
 from apps.base.actor import Actor
+from apps.base.models import set_values
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
 from apps.base.timestamps import format_timestamp
@@ -55,19 +56,11 @@ def update_key(
     asked.update({f"limit_{window}": figures[window] for window in limits or {}})
     expected.check(key.version)
     transitions.require_changeable(key)
-    _save(actor, key, asked)
+    if changes := set_values(key, asked):
+        key.save(update_fields=[*changes, "updated_at"])
+        key_check.key_changed(key.key_prefix, key.key_id)
+        audit.record_change(actor, "api_key.updated", key, changes)
     return key
-
-
-def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
-    changes = {field: [getattr(key, field), new] for field, new in asked.items() if getattr(key, field) != new}
-    if not changes:
-        return
-    for field, (_old, new) in changes.items():
-        setattr(key, field, new)
-    key.save(update_fields=[*changes, "updated_at"])
-    key_check.key_changed(key.key_prefix, key.key_id)
-    audit.record_change(actor, "api_key.updated", key, changes)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Invalid
+from apps.base.models import set_values
 from apps.base.permissions import Permission
 from apps.base.text.rules import check_text
 from apps.credentials.gate import key_check
@@ -46,12 +47,7 @@ def update_settings(
     organization = locked(actor.organization_id or organization_id)
     if version is not None and version != organization.settings_version:
         raise Conflict(_("Somebody changed these settings meanwhile. Compare, then save once more."))
-    checked = check_settings(actor, organization, values)
-    changes = {name: [getattr(organization, name), new] for name, new in checked.items()}
-    changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
-    for name, (_old, new) in changes.items():
-        setattr(organization, name, new)
-    if changes:
+    if changes := set_values(organization, check_settings(actor, organization, values)):
         organization.settings_version += 1
         organization.save(update_fields=[*changes, "settings_version", "updated_at"])
         key_check.organization_changed(organization.pk)

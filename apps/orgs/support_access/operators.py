@@ -5,8 +5,8 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
-from apps.base.actor import Actor, ActorKind
-from apps.base.errors import Conflict, Forbidden, NotFound
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, NotFound
 from apps.base.text.mail_addresses import canonical_address, check_address_field
 from apps.orgs.accounts.email_addresses import refuse_taken
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
@@ -16,7 +16,7 @@ from apps.orgs.support_access.actions import end_support_access
 @transaction.atomic
 def create_operator(*, actor: Actor, email: str) -> User:
     """Create an operator of the vendor, who can see every organization in the Django admin."""
-    _require_vendor(actor)
+    actor.require_operator()
     email = canonical_address(email)
     check_address_field("email", email)
     refuse_taken(email)
@@ -35,7 +35,7 @@ def remove_operator(*, actor: Actor, email: str) -> None:
 
     Raises NotFound if the address is not an operator's, Conflict for the last operator who can sign in.
     """
-    _require_vendor(actor)
+    actor.require_operator()
     _lock_operators()
     user = next((each for each in User.objects.owners_of(email) if each.is_staff), None)
     if user is None:
@@ -57,8 +57,3 @@ def _lock_operators() -> None:
     """Lock, so that two operators cannot remove each other. On SQLite the transaction itself is exclusive."""
     if connection.vendor == "postgresql":
         list(Organization.objects.select_for_update(no_key=True).filter(slug=PLATFORM_SLUG).values("pk"))
-
-
-def _require_vendor(actor: Actor) -> None:
-    if actor.is_support_access or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
-        raise Forbidden(_("Only an operator may do this."))

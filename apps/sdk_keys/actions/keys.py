@@ -14,6 +14,7 @@ from django.utils import timezone
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.extension_points.descendants import Descendant, describe
+from apps.base.models import set_values
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
 from apps.credentials.gate import key_check
@@ -126,10 +127,7 @@ def _checked(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[s
 
 
 def _set(row: SdkKey | ActivationPool, values: dict[str, Any]) -> dict[str, list[Any]]:
-    changes = {name: [getattr(row, name), new] for name, new in values.items() if getattr(row, name) != new}
-    for name, (_old, new) in changes.items():
-        setattr(row, name, new)
-    if changes:
+    if changes := set_values(row, values):
         row.save(update_fields=[*changes, "updated_at"])
     if "activation_limit" in changes:
         ActivationPool.objects.filter(pk=row.pk).update(full_since=None)

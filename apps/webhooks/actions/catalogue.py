@@ -6,8 +6,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
-from apps.base.actor import Actor, ActorKind
+from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.models import require_unchanged
 from apps.webhooks.models import EventOrigin, EventType, Subscription
 from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
 from apps.webhooks.types.catalogue import EVENT_NAME
@@ -21,7 +22,7 @@ Changes = dict[str, list[Any]]
 @transaction.atomic
 def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventType:
     """Create or update an event type of the host product; ``changes`` maps each changed field to [old, new]."""
-    _require_operator(actor)
+    actor.require_operator()
     if row.origin != EventOrigin.HOST:
         raise Forbidden(_("The portal's own types are declared in its code."))
     check_schema(row.schema)
@@ -32,9 +33,7 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
         row.save(force_insert=True)
         audit.record_change(actor, "event_type.created", row, changes)
         return row
-    stored = EventType.objects.select_for_update().filter(pk=row.pk).values(*changes).first()
-    if stored is None or any(str(stored[name]) != str(old) for name, (old, _new) in changes.items()):
-        raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
+    require_unchanged(row, changes)
     row.save(update_fields=["schema", "sample", "description", "is_deprecated", "deprecated_at", "replaced_by"])
     audit.record_change(actor, "event_type.updated", row, changes)
     return row
@@ -43,7 +42,7 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
 @transaction.atomic
 def delete_event_type(*, actor: Actor, row: EventType) -> None:
     """Delete an unused event type that an operator added, or raise Conflict with what to do instead."""
-    _require_operator(actor)
+    actor.require_operator()
     if row.origin != EventOrigin.HOST or row.name in HOST_EVENTS:
         raise Conflict(_("This type comes with the portal and would come back. Mark it as deprecated."))
     subscribed = Subscription.objects.filter(pattern=row.name, endpoint__deleted_at=None).count()
@@ -75,8 +74,3 @@ def check_successor(name: str, successor: str) -> None:
         raise Invalid.field("replaced_by", _("Choose another type that is there."))
     if row.is_deprecated:
         raise Invalid.field("replaced_by", _("This type is deprecated itself: choose the one that is to be used."))
-
-
-def _require_operator(actor: Actor) -> None:
-    if actor.is_support_access or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
-        raise Forbidden(_("Only an operator may do this."))
