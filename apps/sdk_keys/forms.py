@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from apps.base.web.forms import LineField, StepUpForm
+from apps.base.web.forms import LineField, StepUpForm, number_field
 from apps.credentials.lifecycle.forms import KeyChangeForm, LifetimeForm
 from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.actions import NewSdkKey
@@ -49,19 +49,11 @@ class AppForm(StepUpForm):
             " http is for localhost only."
         ),
     )
-    activation_limit = forms.IntegerField(
-        label=_("Most active devices"),
-        required=False,
-        min_value=1,
-        max_value=MAX_DEVICES,
-        help_text=_("Empty: any number."),
-    )
-    inactive_after_days = forms.IntegerField(
-        label=_("Days of silence"),
-        required=False,
-        min_value=1,
-        max_value=MAX_INACTIVE_DAYS,
-        help_text=_("A device that is not heard of for so long loses its place. Empty: never."),
+    activation_limit = number_field(_("Most active devices"), MAX_DEVICES, _("Empty: any number."))
+    inactive_after_days = number_field(
+        _("Days of silence"),
+        MAX_INACTIVE_DAYS,
+        _("A device that is not heard of for so long loses its place. Empty: never."),
     )
 
     def __init__(self, *args: Any, platform: Platform, **options: Any) -> None:

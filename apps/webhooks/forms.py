@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.timestamps import LOCAL_TIME
-from apps.base.web.forms import LineField, ReauthenticationForm, StepUpForm
+from apps.base.web.forms import LineField, ReauthenticationForm, StepUpForm, number_field
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -33,19 +33,9 @@ class EndpointFields(forms.Form):
     description = LineField(label=_("Description"), max_length=200, required=False)
     all_events = forms.ChoiceField(label=_("Events"), choices=(("", ""), ("all", "all")), required=False)
     event_types = forms.MultipleChoiceField(label=_("Events"), required=False)
-    rate_limit_per_second = forms.IntegerField(
-        label=_("At most per second"),
-        required=False,
-        min_value=1,
-        max_value=1000,
-        help_text=_("Empty: as fast as your server answers."),
-    )
-    max_in_flight = forms.IntegerField(
-        label=_("At most at the same time"),
-        required=False,
-        min_value=1,
-        max_value=64,
-        help_text=_("How many calls may wait for your answer at once. Empty: 16."),
+    rate_limit_per_second = number_field(_("At most per second"), 1000, _("Empty: as fast as your server answers."))
+    max_in_flight = number_field(
+        _("At most at the same time"), 64, _("How many calls may wait for your answer at once. Empty: 16.")
     )
     headers = forms.CharField(
         label=_("Own headers"),
@@ -171,13 +161,7 @@ class ReplayForm(forms.Form):
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),
     )
-    rate_per_second = forms.IntegerField(
-        label=_("At most per second"),
-        required=False,
-        min_value=1,
-        max_value=1000,
-        help_text=_("Empty: at the endpoint’s own pace."),
-    )
+    rate_per_second = number_field(_("At most per second"), 1000, _("Empty: at the endpoint’s own pace."))
 
     def __init__(self, *args: Any, types: Sequence[str], **options: Any) -> None:
         super().__init__(*args, **options)

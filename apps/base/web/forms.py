@@ -62,6 +62,11 @@ def form_token(request: PortalRequest, path: str) -> str:
     return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
 
 
+def number_field(label: Any, most: int, help_text: Any) -> forms.IntegerField:
+    """Return an optional field for a number from 1 to ``most``."""
+    return forms.IntegerField(label=label, required=False, min_value=1, max_value=most, help_text=help_text)
+
+
 class LineField(forms.CharField):
     """A one-line text that is stored and shown, without invisible characters or secrets."""
 

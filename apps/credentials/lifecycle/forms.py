@@ -16,7 +16,7 @@ from apps.base.extension_points.descendants import Descendant
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.timestamps import format_date_for_reader
-from apps.base.web.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token
+from apps.base.web.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token, number_field
 from apps.credentials.key_status import CHANGES
 from apps.credentials.models import SecretKey
 from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, MAX_OVERLAP, Lifetime
@@ -97,9 +97,7 @@ class RotateKeyForm(StepUpForm):
         initial=str(DAY_SECONDS),
         widget=forms.RadioSelect,
     )
-    custom_days = forms.IntegerField(
-        label=_("Days"), required=False, min_value=1, max_value=MAX_OVERLAP.days, help_text=_("From 1 to 30.")
-    )
+    custom_days = number_field(_("Days"), MAX_OVERLAP.days, _("From 1 to 30."))
 
     def clean(self) -> dict[str, Any]:
         """Ask for the number of days where that way was chosen."""

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
-from apps.base.web.forms import LineField, OneUseForm, StepUpForm
+from apps.base.web.forms import LineField, OneUseForm, StepUpForm, number_field
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
@@ -62,12 +62,10 @@ class GeneralForm(SettingsForm):
 class SecurityForm(StepUpForm, SettingsForm):
     """Maximum key lifetime, two-step sign-in of members, and what happens to a leaked key."""
 
-    longest_key_days = forms.IntegerField(
-        label=_("Longest lifetime of a key, in days"),
-        required=False,
-        min_value=1,
-        max_value=MAX_KEY_DAYS,
-        help_text=_("Empty: as the key's type says. Keys that live longer already stay as they are."),
+    longest_key_days = number_field(
+        _("Longest lifetime of a key, in days"),
+        MAX_KEY_DAYS,
+        _("Empty: as the key's type says. Keys that live longer already stay as they are."),
     )
     two_step_required = forms.BooleanField(
         label=_("Every member needs two-step sign-in"),
