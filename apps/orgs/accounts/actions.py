@@ -9,6 +9,7 @@ from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -48,13 +49,7 @@ def change_password(*, actor: Actor, password_hash: str) -> User:
     if user.password_is_provisional:
         # Someone else can know the provisional password, and must not invalidate the links in the owner's mailbox.
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
-    user.password = password_hash
-    user.session_epoch += 1
-    user.save(update_fields=["password", "session_epoch", "updated_at"])
-    sessions.end_sessions(user)
-    record_everywhere(actor, user, "user.password_changed")
-    mail_change(actor, user, gettext_lazy("Your password was changed"))
-    return user
+    return _set_password(actor, user, password_hash, gettext_lazy("Your password was changed"))
 
 
 @transaction.atomic
@@ -69,12 +64,16 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
         raise Conflict(_("This link was used already."))
     end_provisional_access(user, keep_password=False)
     EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
+    return _set_password(actor, user, password_hash, gettext_lazy("Your password was reset"))
+
+
+def _set_password(actor: Actor, user: User, password_hash: str, what: Promise) -> User:
     user.password = password_hash
     user.session_epoch += 1
     user.save(update_fields=["password", "session_epoch", "updated_at"])
     sessions.end_sessions(user)
     record_everywhere(actor, user, "user.password_changed")
-    mail_change(actor, user, gettext_lazy("Your password was reset"))
+    mail_change(actor, user, what)
     return user
 
 
