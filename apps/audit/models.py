@@ -235,20 +235,28 @@ class ApiCall(OrgOwned):
         return f"{self.method} {self.route} {self.status}"
 
 
-class UsageHour(models.Model):
-    """Hourly rollup of the calls of one key, by everything that usage pages distinguish."""
+class Usage(models.Model):
+    """A rollup of the calls of one key, by everything that usage pages distinguish."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
-    hour = models.DateTimeField()
     method = models.CharField(max_length=8)
     route = models.CharField(max_length=120)
     status_class = models.CharField(max_length=3, help_text="2xx, 4xx, 429, 5xx")
     address = models.CharField(max_length=45, blank=True)
-    user_agent = models.CharField(max_length=120, blank=True)
     scopes = models.CharField(max_length=200, blank=True, help_text="Those that the calls used, sorted.")
     calls = models.PositiveIntegerField(default=0)
     last_at = models.DateTimeField(help_text="The newest of the calls.")
+
+    class Meta:
+        abstract = True
+
+
+class UsageHour(Usage):
+    """Rollup by the hour."""
+
+    hour = models.DateTimeField()
+    user_agent = models.CharField(max_length=120, blank=True)
 
     class Meta:
         constraints: ClassVar[list[Any]] = [
@@ -269,19 +277,10 @@ class UsageHour(models.Model):
         return f"{self.hour:%Y-%m-%d %H} {self.method} {self.route} {self.calls}"
 
 
-class UsageDay(models.Model):
+class UsageDay(Usage):
     """Rollup by UTC day and without the user agent, for longer spans."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
-    credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
     day = models.DateField()
-    method = models.CharField(max_length=8)
-    route = models.CharField(max_length=120)
-    status_class = models.CharField(max_length=3, help_text="2xx, 4xx, 429, 5xx")
-    address = models.CharField(max_length=45, blank=True)
-    scopes = models.CharField(max_length=200, blank=True, help_text="Those that the calls used, sorted.")
-    calls = models.PositiveIntegerField(default=0)
-    last_at = models.DateTimeField(help_text="The newest of the calls.")
 
     class Meta:
         constraints: ClassVar[list[Any]] = [
