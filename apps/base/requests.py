@@ -46,3 +46,12 @@ class ApiRequest(Request):
     method: str
     _request: PortalRequest
     actor: Actor
+
+
+def source_of(request: PortalRequest) -> dict[str, Any]:
+    """Return where a request came from, as the fields of its ``Actor``."""
+    return {
+        "address": request.client_address,
+        "user_agent": request.META.get("HTTP_USER_AGENT", "")[:300],
+        "request_id": request.request_id,
+    }

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from apps.base.actor import system
 from apps.base.errors import Invalid, RateLimited
-from apps.base.requests import ApiRequest, PortalRequest
+from apps.base.requests import ApiRequest, PortalRequest, source_of
 from apps.base.rest.views import ANY_KEY, UNAUTHENTICATED, PortalView, serves
 from apps.base.web.client_address import address_network
 from apps.credentials import leaks, operations
@@ -39,8 +39,7 @@ class LeakedKeys(PortalView):
         raw = request._request
         limit_reports(raw)
         body = self.validated(request, LeakBody)
-        agent = raw.META.get("HTTP_USER_AGENT", "")
-        reporter = replace(system(), address=raw.client_address, user_agent=agent, request_id=raw.request_id)
+        reporter = replace(system(), **source_of(raw))
         leaks.report_leak(actor=reporter, text=body["key"], where=body.get("where", ""))
         time.sleep(max(0.0, started + MIN_RESPONSE_SECONDS - time.monotonic()))
         return Response({}, status=202)

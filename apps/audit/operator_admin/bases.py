@@ -22,7 +22,7 @@ from apps.audit.operator_admin.newest_rows import CappedPaginator, NewestRowsCha
 from apps.audit.operator_admin.panels import Line, Panel
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import PortalError
-from apps.base.requests import PortalRequest
+from apps.base.requests import PortalRequest, source_of
 
 WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
 
@@ -33,10 +33,8 @@ def operator_of(request: PortalRequest) -> Actor:
         kind=ActorKind.OPERATOR,
         id=request.user.public_id,
         label=request.user.email,
-        address=request.client_address,
-        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
-        request_id=request.request_id,
         pk=request.user.pk,
+        **source_of(request),
     )
 
 

@@ -1,7 +1,7 @@
 """The actor of changes to one's own account: a user in no organization, without a role."""
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.requests import PortalRequest
+from apps.base.requests import PortalRequest, source_of
 from apps.orgs.models import User
 
 
@@ -11,8 +11,6 @@ def account_actor(request: PortalRequest, user: User) -> Actor:
         kind=ActorKind.USER,
         id=user.public_id,
         label=user.name or user.email,
-        address=request.client_address,
-        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
-        request_id=request.request_id,
         pk=user.pk,
+        **source_of(request),
     )

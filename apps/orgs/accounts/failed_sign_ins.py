@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
-from apps.base.requests import PortalRequest
+from apps.base.requests import PortalRequest, source_of
 from apps.base.web import form_limits, second_step
 from apps.base.web.client_address import address_network
 from apps.orgs.accounts import security_events
@@ -84,9 +84,7 @@ def _actor(request: PortalRequest, step: Step, user: User | None) -> Actor:
     """Return the user of a confirmation as the actor; of a sign-in the actor is unknown, so it is the system."""
     if step == Step.CONFIRMATION and user is not None:
         return account_actor(request, user)
-    agent = request.META.get("HTTP_USER_AGENT", "")
-    found = system(label="Sign-in")
-    return replace(found, address=request.client_address, user_agent=agent, request_id=request.request_id)
+    return replace(system(label="Sign-in"), **source_of(request))
 
 
 def _mail(request: PortalRequest, user: User) -> None:

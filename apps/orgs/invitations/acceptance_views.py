@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Busy, PortalError
-from apps.base.requests import PortalRequest
+from apps.base.requests import PortalRequest, source_of
 from apps.base.web import form_limits
 from apps.base.web.one_time_secrets import busy_response
 from apps.orgs.invitations import acceptance, reserved_memberships
@@ -145,8 +145,6 @@ def _actor(request: PortalRequest) -> Actor:
         kind=ActorKind.USER,
         id=user.public_id if user else "",
         label=(user.name or user.email) if user else "",
-        address=request.client_address,
-        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
-        request_id=request.request_id,
         pk=user.pk if user else None,
+        **source_of(request),
     )

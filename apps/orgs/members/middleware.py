@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
-from apps.base.requests import PortalRequest
+from apps.base.requests import PortalRequest, source_of
 from apps.base.rest.request_identity import AuthResult
 from apps.base.web.middleware import is_api
 from apps.base.web.pages import READING
@@ -39,11 +39,9 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
         grantable=GRANTABLE[membership.role],
         role=membership.role,
         suspended=why_suspended(membership.organization),
-        address=request.client_address,
-        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
-        request_id=request.request_id,
         pk=user.pk,
         recheck=refresh_permissions,
+        **source_of(request),
     )
 
 

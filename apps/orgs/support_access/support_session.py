@@ -11,7 +11,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.permissions import is_read
-from apps.base.requests import PortalRequest
+from apps.base.requests import PortalRequest, source_of
 from apps.base.web import operator_session
 from apps.orgs.models import OperatorLook, OrganizationStatus
 from apps.orgs.roles import ADMINISTRATOR
@@ -51,10 +51,8 @@ def actor_of(request: PortalRequest, access: OperatorLook) -> Actor:
         organization_id=access.organization_id,
         permissions=SUPPORT_PERMISSIONS,
         is_support_access=True,
-        address=request.client_address,
-        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
-        request_id=request.request_id,
         pk=request.user.pk,
+        **source_of(request),
     )
 
 
