@@ -49,7 +49,7 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             request.nav = nav
             if permissions:
                 request.actor.require(*permissions)
-            _check(request, methods)
+            check_method(request, methods)
             if request.method not in READING and not EXPORT_PERMISSIONS.intersection(permissions):
                 _refuse_suspended(request)
             response = page(request, **values)
@@ -64,8 +64,8 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
     return decorate
 
 
-def _check(request: PortalRequest, methods: tuple[str, ...]) -> None:
-    """Refuse other methods, and NUL characters: PostgreSQL takes none in a text, so nothing can match them."""
+def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
+    """Raise PortalError for other methods; NotFound or Invalid for NUL characters, which PostgreSQL refuses."""
     if request.method not in methods:
         message = _("This page does not take %(method)s.") % {"method": request.method}
         raise PortalError(message, "method_not_allowed", headers={"Allow": ", ".join(methods)})

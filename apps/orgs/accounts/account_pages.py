@@ -7,12 +7,10 @@ from typing import Any
 from allauth.account.utils import get_next_redirect_url
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponseBase
-from django.utils.translation import gettext as _
 
-from apps.base.errors import Invalid, PortalError
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import is_recently_confirmed, redirect_to_reauthentication
-from apps.base.web.pages import READING
+from apps.base.web.pages import READING, check_method
 from apps.orgs.accounts.account_actor import account_actor
 
 Page = Callable[..., HttpResponseBase]
@@ -41,15 +39,6 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
         return guarded
 
     return decorate
-
-
-def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
-    """Raise PortalError for other methods and Invalid for NUL characters, which PostgreSQL refuses."""
-    if request.method not in methods:
-        message = _("This page does not take %(method)s.") % {"method": request.method}
-        raise PortalError(message, "method_not_allowed", headers={"Allow": ", ".join(methods)})
-    if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):
-        raise Invalid(_("A text holds a NUL character. Remove it and try again."))
 
 
 def next_path(request: PortalRequest) -> str:

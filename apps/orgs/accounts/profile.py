@@ -13,10 +13,10 @@ from apps.base.errors import Busy, Conflict
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, sessions
 from apps.base.web.one_time_secrets import busy_response
-from apps.base.web.pages import FORM
+from apps.base.web.pages import FORM, check_method
 from apps.orgs.accounts import actions
 from apps.orgs.accounts.account_actor import account_actor
-from apps.orgs.accounts.account_pages import check_method, own_page
+from apps.orgs.accounts.account_pages import own_page
 from apps.orgs.accounts.forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm
 
 MAILS = "10/h"

@@ -24,10 +24,9 @@ from apps.base.text.mail_addresses import canonical_address
 from apps.base.web import form_limits, second_step, sessions, signed_cookies
 from apps.base.web.forms import AlreadySent, consume, replace_errors
 from apps.base.web.one_time_secrets import busy_response
-from apps.base.web.pages import FORM
+from apps.base.web.pages import FORM, check_method
 from apps.orgs.accounts import actions, failed_sign_ins
 from apps.orgs.accounts.account_actor import account_actor
-from apps.orgs.accounts.account_pages import check_method
 from apps.orgs.accounts.forms import ResetForm
 from apps.orgs.accounts.passkeys import passkeys_possible
 from apps.orgs.accounts.sso.provider import provider_name

@@ -19,9 +19,9 @@ from apps.base.actor import system
 from apps.base.errors import Forbidden, NotFound
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, openid_connect, sessions, signed_cookies
-from apps.base.web.pages import READING
+from apps.base.web.pages import READING, check_method
 from apps.orgs.accounts import failed_sign_ins
-from apps.orgs.accounts.account_pages import check_method, next_path
+from apps.orgs.accounts.account_pages import next_path
 from apps.orgs.accounts.confirm_identity import continue_to_next
 from apps.orgs.accounts.sso import identities
 from apps.orgs.accounts.sso.provider import provider, provider_name
