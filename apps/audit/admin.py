@@ -126,7 +126,6 @@ class UsageHourAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("organization",)
     search_fields = ("organization@hour", "credential@hour")
-    fields = list_display
 
 
 @admin.register(UsageDay)
@@ -139,7 +138,6 @@ class UsageDayAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("organization",)
     search_fields = ("organization@day",)
-    fields = list_display
 
 
 @admin.register(LastUse)
@@ -148,7 +146,6 @@ class LastUseAdmin(ReadOnlyAdmin):
 
     list_display = ("credential_id", "at", "address")
     search_fields = ("credential",)
-    fields = list_display
 
 
 @admin.register(RefusedCalls)
@@ -158,7 +155,6 @@ class RefusedCallsAdmin(ReadOnlyAdmin):
     list_display = ("minute", "address", "code", "calls")
     search_fields = ("network",)
     found_by = ("network",)
-    fields = list_display
 
 
 @admin.register(Seal)
@@ -169,7 +165,6 @@ class SealAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     search_fields = ("organization",)
     ordering = ("-entry_id",)
-    fields = list_display
 
 
 @admin.register(Checkpoint)
@@ -180,4 +175,3 @@ class CheckpointAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     search_fields = ("organization",)
     ordering = ("-id",)
-    fields = list_display

@@ -175,7 +175,7 @@ def test_a_change_of_somebody_else_meanwhile_is_said_and_not_lost(operator, monk
         Scope.objects.filter(pk=row.pk).update(description="Theirs")
         return original(actor=actor, row=row, changes=changes)
 
-    monkeypatch.setattr("apps.api_keys.admin.pages.actions.save_scope", after_somebody)
+    monkeypatch.setattr("apps.api_keys.admin.pages.ScopeAdmin.save_action", staticmethod(after_somebody))
     path = f"/admin/api_keys/scope/{scope.pk}/change/"
     page = operator.post(path, {"description": "Mine", "position": scope.position}, follow=True)
     assert "Somebody changed this meanwhile" in page.content.decode()

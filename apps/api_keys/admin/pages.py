@@ -10,7 +10,6 @@ from apps.api_keys import actions
 from apps.api_keys.admin.forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Package, Scope
 from apps.audit.operator_admin import AuditedAdmin, ReadOnlyAdmin
-from apps.base.actor import Actor
 from apps.base.extension_points.descendants import descendants
 from apps.credentials.admin.key_changes import KeyChangesAdmin
 from apps.credentials.key_status import TIMESTAMP_FIELDS
@@ -22,12 +21,7 @@ MAX_LISTED = 50
 class CatalogueAdmin(AuditedAdmin):
     """A part of the catalogue that the gate reads. Names cannot be changed after creation."""
 
-    is_removable = True
-    fixed_names: tuple[str, ...] = ("name",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Make the name of an existing object read-only."""
-        return (*self.readonly_fields, *self.fixed_names) if obj else tuple(self.readonly_fields)
+    fixed_fields: tuple[str, ...] = ("name",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Allow it for objects that are not built in; the action checks whether they are in use."""
@@ -38,39 +32,27 @@ class CatalogueAdmin(AuditedAdmin):
 class KeyTypeAdmin(CatalogueAdmin):
     form = KeyTypeForm
     audit_kind = "key_type"
+    save_action = staticmethod(actions.save_key_type)
+    delete_action = staticmethod(actions.delete_key_type)
     list_display = ("name", "title", "limit_minute", "limit_hour", "cap", "longest_days", "made_by", "is_active")
     list_filter = ("is_active", "made_by")
     search_fields = ("name~", "title~")
     ordering = ("position", "name")
     readonly_fields = ("is_builtin",)
-    fixed_names = ("name", "platform_only")
-
-    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """Add or change the type."""
-        actions.save_key_type(actor=actor, row=row, changes=changes)
-
-    def remove(self, actor: Actor, row: Any) -> None:
-        """Delete a type that no key has."""
-        actions.delete_key_type(actor=actor, row=row)
+    fixed_fields = ("name", "platform_only")
 
 
 @admin.register(Scope)
 class ScopeAdmin(CatalogueAdmin):
     form = ScopeForm
     audit_kind = "scope"
+    save_action = staticmethod(actions.save_scope)
+    delete_action = staticmethod(actions.delete_scope)
     list_display = ("name", "description", "is_builtin")
     list_filter = ("is_builtin",)
     search_fields = ("name~", "description~")
     ordering = ("position", "name")
     readonly_fields = ("is_builtin",)
-
-    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """Add or change the scope."""
-        actions.save_scope(actor=actor, row=row, changes=changes)
-
-    def remove(self, actor: Actor, row: Any) -> None:
-        """Delete a scope that is not in use."""
-        actions.delete_scope(actor=actor, row=row)
 
 
 @admin.register(Package)
@@ -79,18 +61,12 @@ class PackageAdmin(AuditedAdmin):
 
     form = PackageForm
     audit_kind = "package"
+    save_action = staticmethod(actions.save_package)
     list_display = ("organization", "types_off", "scopes_off", "contact")
     list_select_related = ("organization",)
     search_fields = ("organization",)
     autocomplete_fields = ("organization",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Make the organization of an existing package read-only."""
-        return ("organization",) if obj else ()
-
-    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """Disable or enable types and scopes, recorded in the organization's audit log."""
-        actions.save_package(actor=actor, row=row, changes=changes)
+    fixed_fields = ("organization",)
 
 
 @admin.register(ApiKey)

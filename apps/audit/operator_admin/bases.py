@@ -1,7 +1,7 @@
 """The two kinds of admin pages: read-only, and with changes through an audited action."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -160,7 +160,11 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
 
 
 class ReadOnlyAdmin(OperatorAdmin):
-    """A read-only list and page."""
+    """A read-only list and page, which shows the columns of the list where no ``fields`` are named."""
+
+    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.fields = self.fields or self.list_display  # type: ignore[misc, assignment]  # Django reads it so
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: the portal writes these rows."""
@@ -178,14 +182,19 @@ class ReadOnlyAdmin(OperatorAdmin):
 class AuditedAdmin(OperatorAdmin):
     """A page that saves each change by an action, which records old and new values in the same transaction.
 
-    Rows can be deleted only if the class sets ``is_removable`` and implements ``remove``.
+    Rows can be deleted if there is an action for it, too; others are disabled. ``fixed_fields`` can be set in new rows
+    only.
     """
 
-    is_removable = False
+    save_action: ClassVar[Callable[..., Any]]
+    delete_action: ClassVar[Callable[..., Any] | None] = None
+    fixed_fields: tuple[str, ...] = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, *(self.fixed_fields if obj else ()))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse unless there is an action: rows in use are disabled, not deleted."""
-        return self.is_removable and super().has_delete_permission(request, obj)
+        return self.delete_action is not None and super().has_delete_permission(request, obj)
 
     def changeform_view(self, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
         """Show the error of an action above the form."""
@@ -202,15 +211,7 @@ class AuditedAdmin(OperatorAdmin):
         if change and not before:
             return
         changes = {name: [_plain(old), _plain(getattr(obj, name))] for name, old in before.items()}
-        self.save_action(operator_of(cast(PortalRequest, request)), obj, changes, not change)
-
-    def save_action(self, actor: Actor, row: models.Model, changes: dict[str, list[Any]], is_new: bool) -> None:
-        """Save the row by its action; for subclasses."""
-        raise PermissionDenied
-
-    def remove(self, actor: Actor, row: models.Model) -> None:
-        """Delete the row by its action; for subclasses."""
-        raise PermissionDenied
+        self.save_action(actor=operator_of(cast(PortalRequest, request)), row=obj, changes=changes)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show the error of the action on the row's page."""
@@ -224,8 +225,10 @@ class AuditedAdmin(OperatorAdmin):
         return [str(row) for row in objs], {self.opts.verbose_name: len(objs)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        """Delete the row through ``remove``."""
-        self.remove(operator_of(cast(PortalRequest, request)), obj)
+        """Delete the row by its action."""
+        if self.delete_action is None:
+            raise PermissionDenied
+        self.delete_action(actor=operator_of(cast(PortalRequest, request)), row=obj)
 
     def _refused(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:
         sentences = [str(text) for texts in (getattr(refusal, "fields", None) or {}).values() for text in texts]

@@ -13,4 +13,3 @@ class IdempotencyRecordAdmin(ReadOnlyAdmin):
     list_display = ("reserved_at", "organization", "credential_kind", "credential_id", "route", "status")
     list_select_related = ("organization",)
     search_fields = ("id",)
-    fields = list_display

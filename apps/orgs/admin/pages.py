@@ -213,4 +213,3 @@ class OperatorLookAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "operator", "organization", "reason", "until", "ended_at", "pages")
     list_select_related = ("operator", "organization")
     search_fields = ("organization", "operator__email")
-    fields = list_display

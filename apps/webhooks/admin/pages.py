@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.operator_admin import AuditedAdmin, Line, Panel, ReadOnlyAdmin
-from apps.base.actor import Actor
 from apps.base.crypto.encrypted_fields import CannotDecrypt
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.notices.admin_answers import notices_about
@@ -41,11 +40,13 @@ class EventTypeAdmin(AuditedAdmin):
 
     form = EventTypeForm
     audit_kind = "event_type"
+    save_action = staticmethod(actions.save_event_type)
+    delete_action = staticmethod(actions.delete_event_type)
+    fixed_fields = ("name",)  # endpoints are subscribed by it
     list_display = ("name", "origin", "description", "is_deprecated", "deprecated_at", "replaced_by")
     list_filter = ("origin", "is_deprecated")
     search_fields = ("name~", "description~")
     ordering = ("name",)
-    is_removable = True
     readonly_fields = ("origin",)
     fields = (
         "name",
@@ -66,16 +67,6 @@ class EventTypeAdmin(AuditedAdmin):
         """Return whether an operator added the type; the action refuses to delete one in use."""
         is_built_in = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
         return super().has_delete_permission(request, obj) and not is_built_in
-
-    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        actions.save_event_type(actor=actor, row=row, changes=changes)
-
-    def remove(self, actor: Actor, row: Any) -> None:
-        actions.delete_event_type(actor=actor, row=row)
-
-    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
-        """Make the name of an existing type read-only: endpoints are subscribed by it."""
-        return (*self.readonly_fields, "name") if obj else tuple(self.readonly_fields)
 
 
 @admin.register(Endpoint)
@@ -124,7 +115,6 @@ class EndpointSecretAdmin(ReadOnlyAdmin):
     list_display = ("endpoint", "organization", "created_at", "expires_at")
     list_select_related = ("endpoint", "organization")
     search_fields = ("endpoint",)
-    fields = list_display
 
 
 @admin.register(Subscription)
@@ -134,7 +124,6 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ("pattern", "endpoint", "organization")
     list_select_related = ("endpoint", "organization")
     search_fields = ("organization", "endpoint")
-    fields = list_display
 
 
 @admin.register(Event)
@@ -220,7 +209,6 @@ class AttemptHourAdmin(ReadOnlyAdmin):
     list_display = ("hour", "organization", "endpoint", "succeeded", "failed")
     list_select_related = ("organization", "endpoint")
     search_fields = ("organization@hour", "endpoint@hour")
-    fields = list_display
 
 
 @admin.register(ReplayJob)
@@ -246,7 +234,6 @@ class DeliveryBalanceAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("organization",)
     search_fields = ("organization",)
-    fields = list_display
 
 
 @admin.register(WorkerBeat)
@@ -254,7 +241,6 @@ class WorkerBeatAdmin(ReadOnlyAdmin):
     """Workers of the last day with their latest heartbeat."""
 
     list_display = ("name", "started_at", "beat_at")
-    fields = list_display
 
 
 @admin.register(EngineTotal)
@@ -262,7 +248,6 @@ class EngineTotalAdmin(ReadOnlyAdmin):
     """Counters summed over all workers."""
 
     list_display = ("name", "value")
-    fields = list_display
 
 
 @admin.register(SweepPlace)
@@ -270,7 +255,6 @@ class SweepPlaceAdmin(ReadOnlyAdmin):
     """Positions of the retention and rollup sweeps."""
 
     list_display = ("name", "place", "again_at")
-    fields = list_display
 
 
 @admin.register(FanOutBatch)
@@ -280,4 +264,3 @@ class FanOutBatchAdmin(ReadOnlyAdmin):
     list_display = ("event", "organization", "size")
     list_select_related = ("event", "organization")
     search_fields = ("id",)
-    fields = list_display
