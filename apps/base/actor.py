@@ -82,10 +82,6 @@ class Actor:
         """Return whether the actor has the permission and can use it now."""
         return bool(self.usable((permission,)))
 
-    def can_any(self, permissions: Iterable[str]) -> bool:
-        """Return whether the actor can use at least one of the permissions."""
-        return bool(self.usable(permissions))
-
     def usable(self, permissions: Iterable[str]) -> frozenset[str]:
         """Return those of the permissions that the actor has and can use now."""
         if self.kind in UNRESTRICTED and not self.is_support_access:
@@ -114,7 +110,7 @@ class Actor:
     def require(self, *permissions: str) -> None:
         """Raise Forbidden, naming what is missing, unless the actor has one of the permissions now."""
         now = self.with_current_permissions()
-        if not now.can_any(permissions):
+        if not now.usable(permissions):
             now._refuse(permissions)
 
     def require_operator(self) -> None:

@@ -109,7 +109,7 @@ def permission_help(request: PortalRequest, view: Any, method: str) -> dict[str,
     """Return None where the reader has the permission, else the role that has it (empty: keys only) and its people."""
     actor: Actor | None = request.actor
     needed = view.operations[method].needs
-    if actor is not None and actor.kind in view.callers and (not needed or actor.can_any(needed)):
+    if actor is not None and actor.kind in view.callers and (not needed or actor.usable(needed)):
         return None
     if "user" not in view.callers or getattr(request, "organization", None) is None:
         return {"role": "", "people": []}
