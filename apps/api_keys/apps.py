@@ -6,12 +6,12 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.timeline import filter_options
-from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points import descendants
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 from apps.credentials.key_kinds import KeyKind, register
 
-# The periodic jobs of this app, run by every worker; docs/operate.md lists those of all apps.
+# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("api_keys.announce_expiry", "apps.api_keys.notifications.expiry.announce_expiries",
           every_seconds=60, budget_seconds=10, does="Tells of keys that expire soon or have expired."),
@@ -34,13 +34,12 @@ class ApiKeysConfig(AppConfig):
     verbose_name = _("API keys")
 
     def ready(self) -> None:
-        """Register the key kind, the catalogue's post-migrate handler, periodic jobs and audit filters."""
+        """Register the key kind, the catalogue's post-migrate handler and audit filters."""
         source, leak_reporter = "apps.api_keys.key_query.ROWS", "apps.api_keys.actions.report_leak"
         kind = KeyKind("ipk_", "api_key", source, leak_reporter)
         register(kind)
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
         filter_options.register_filter_options("api_keys", _("API keys"), kind.parties)
         filter_options.register_page("key", "settings/integration/api-keys/%s/")
-        periodic_jobs.register(*JOBS)
         here = "apps.api_keys.descendants"
         descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")

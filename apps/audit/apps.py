@@ -4,10 +4,9 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit.seal import digests
 from apps.audit.timeline.filter_options import register_page
 from apps.audit.timeline.sources import register
-from apps.base.extension_points import periodic_jobs
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 
-# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("audit.store_streamed_calls", "apps.audit.calls.redis_stream.drain",
           every_seconds=0.5, budget_seconds=10, does="Moves calls from Redis into the database (API_CALL_LOG=stream)."),
@@ -32,9 +31,8 @@ class AuditConfig(AppConfig):
     verbose_name = _("Logs and usage")
 
     def ready(self) -> None:
-        """Register timeline and digest sources by dotted name, and the periodic jobs."""
+        """Register timeline and digest sources by dotted name."""
         register_page("exp", "settings/integration/audit/exports/%s/")
         register("change", "apps.audit.timeline.changes_and_calls.changes")
         register("api_call", "apps.audit.timeline.changes_and_calls.api_calls")
-        periodic_jobs.register(*JOBS)
         digests.register("calls", "apps.audit.seal.call_digest.SOURCE")

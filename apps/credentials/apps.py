@@ -1,10 +1,9 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.extension_points import periodic_jobs
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 
-# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("credentials.delete_idempotency_records", "apps.credentials.idempotency_store.prune",
           every_seconds=60, budget_seconds=10, does="Deletes answers that are kept for repeats after 24 hours."),
@@ -15,7 +14,3 @@ class CredentialsConfig(AppConfig):
     name = "apps.credentials"
     label = "credentials"
     verbose_name = _("Answers kept for repeats")
-
-    def ready(self) -> None:
-        """Register the periodic jobs."""
-        periodic_jobs.register(*JOBS)

@@ -6,11 +6,11 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.timeline import filter_options
-from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points import descendants
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 
-# The periodic jobs of this app, run by every worker; docs/operate.md lists them all.
+# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("orgs.write_notification_mail", "apps.orgs.mail.jobs.mail_notices",
           every_seconds=5, budget_seconds=10, does="Writes the mails of new notices."),
@@ -47,4 +47,3 @@ class OrgsConfig(AppConfig):
         descendants.register("user", Permission.USERS_READ, f"{here}.find_members", f"{here}.end_member")
         descendants.register("invitation", Permission.USERS_READ, f"{here}.find_invitations", f"{here}.end_invitation")
         filter_options.register_filter_options("people", _("People"), "apps.orgs.members.filter_options.people")
-        periodic_jobs.register(*JOBS)

@@ -2,12 +2,12 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.timeline import filter_options
-from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points import descendants
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 from apps.credentials.key_kinds import KeyKind, register
 
-# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.device_limit.deactivate_inactive_devices",
           every_seconds=60, budget_seconds=10, does="Takes the place of devices that were silent for too long."),
@@ -22,11 +22,10 @@ class SdkKeysConfig(AppConfig):
     verbose_name = _("SDK keys")
 
     def ready(self) -> None:
-        """Register the kind of key, its audit filter options, its descendants and the periodic jobs."""
+        """Register the kind of key, its audit filter options and its descendants."""
         source, leak_reporter = "apps.sdk_keys.key_query.ROWS", "apps.sdk_keys.actions.report_leak"
         kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
         register(kind)
-        periodic_jobs.register(*JOBS)
         filter_options.register_filter_options("sdk_keys", _("SDK keys"), kind.parties)
         filter_options.register_page("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.actions"

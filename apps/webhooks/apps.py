@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit.seal import digests
 from apps.audit.timeline import filter_options
 from apps.audit.timeline.sources import register as register_source
-from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points import descendants
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 
@@ -52,6 +52,5 @@ class WebhooksConfig(AppConfig):
             filter_options.register_page(prefix, f"settings/integration/{folder}/%s/")
         digests.register("attempts", "apps.webhooks.audit_digests.ATTEMPTS")
         digests.register("events", "apps.webhooks.audit_digests.EVENTS")
-        periodic_jobs.register(*JOBS)
         here = "apps.webhooks.descendants"
         descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")

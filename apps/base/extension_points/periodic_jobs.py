@@ -1,8 +1,8 @@
 """Periodic jobs, which every worker process runs, with or without a wakeup.
 
-Each app lists its jobs in ``apps.py`` and registers them in ``AppConfig.ready``; a function is imported by its dotted
-name at its first run. A job must be safe to run in several processes at once. The jobs of a lane run one after the
-other on one thread; where one exceeds its budget, the lane goes on with another thread.
+Each app lists its jobs in ``apps.py`` (``JOBS``); a function is imported by its dotted name at its first run. A job
+must be safe to run in several processes at once. The jobs of a lane run one after the other on one thread; where one
+exceeds its budget, the lane goes on with another thread.
 """
 
 import logging
