@@ -8,14 +8,13 @@ from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from apps.audit.prometheus_metrics import AuditCollector
 from apps.base import redis as shared
 from apps.base.telemetry.process_metrics import WebCollector
-from apps.orgs.mail.prometheus_metrics import MailCollector
 from apps.webhooks.stats import counters
 from apps.webhooks.stats.prometheus_metrics import EngineCollector
 from integrations_portal.database import poolers
 from integrations_portal.database.migration_locks import is_migrated
+from integrations_portal.metrics.backlogs import BacklogCollector
 from integrations_portal.metrics.backups import BackupCollector
 from integrations_portal.metrics.retention import RetentionCollector
 
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # Metrics read from the database, then those that web processes count.
 REGISTRY = CollectorRegistry()
-for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector):
+for each in (EngineCollector, BacklogCollector, RetentionCollector, BackupCollector):
     REGISTRY.register(each())
 REGISTRY.register(WebCollector(counters.worker_counters))
 
