@@ -54,36 +54,30 @@ def _send(request: PortalRequest, form: InviteForm) -> bool:
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
 def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Send a new link; the old one stops working."""
-    found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
-    done = _("%(email)s gets a new link. The old one is dead.") % {"email": found.email}
-    return _click(request, _resend, invitation_id, done)
-
-
-def _resend(request: PortalRequest, invitation_id: str) -> None:
-    sent = actions.resend_invitation(actor=request.actor, invitation_id=invitation_id)
-    check_mails(request, str(request.organization.pk), sent.email)
+    done = _("%(email)s gets a new link. The old one is dead.")
+    return _click(request, actions.resend_invitation, invitation_id, done, sends_mail=True)
 
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
 def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Revoke an invitation."""
-    found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
-    done = _("The invitation of %(email)s is withdrawn. Its link is dead.") % {"email": found.email}
-    return _click(request, _revoke, invitation_id, done)
+    done = _("The invitation of %(email)s is withdrawn. Its link is dead.")
+    return _click(request, actions.revoke_invitation, invitation_id, done)
 
 
-def _revoke(request: PortalRequest, invitation_id: str) -> None:
-    actions.revoke_invitation(actor=request.actor, invitation_id=invitation_id)
-
-
-def _click(request: PortalRequest, change: Callable[..., Any], invitation_id: str, done: str) -> HttpResponse:
+def _click(
+    request: PortalRequest, change: Callable[..., Any], invitation_id: str, done: str, *, sends_mail: bool = False
+) -> HttpResponse:
+    email = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id).email
     form = OneUseForm(request.POST, request=request)
     try:
         if form.is_valid():
             with transaction.atomic():
                 form.consume_token()
-                change(request, invitation_id)
-            messages.success(request, done)
+                change(actor=request.actor, invitation_id=invitation_id)
+                if sends_mail:
+                    check_mails(request, str(request.organization.pk), email)
+            messages.success(request, done % {"email": email})
         else:
             messages.warning(request, _("This form was open for too long. Send it once more."))
     except AlreadySent:
