@@ -2,9 +2,11 @@
 
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, cast
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.api_keys.serializers import archived_keys as api_keys
 from apps.audit import actions as audit
@@ -52,32 +54,34 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the members with their roles."""
     own = _own(actor)
     lacking = {row.pk for row in without_second_step(own)}
-    for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
-        for row in batch:
-            yield {
-                "id": row.user_public_id,
-                "name": row.user.name,
-                "email": row.user.email,
-                "role": row.role,
-                "two_step": row.pk not in lacking,
-                "since": format_timestamp(row.created_at),
-                "last_seen_at": format_timestamp(row.last_seen_at),
-            }
+    for row in _rows(Membership.objects.for_actor(actor).select_related("user")):
+        yield {
+            "id": row.user_public_id,
+            "name": row.user.name,
+            "email": row.user.email,
+            "role": row.role,
+            "two_step": row.pk not in lacking,
+            "since": format_timestamp(row.created_at),
+            "last_seen_at": format_timestamp(row.last_seen_at),
+        }
 
 
 def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the invitations with their status."""
-    for batch in in_batches(Invitation.objects.for_actor(actor).shown()):
-        for row in batch:
-            yield {
-                "id": row.public_id,
-                "email": row.email,
-                "role": row.role,
-                "status": row.status,
-                "invited_by": row.invited_by_label,
-                "created_at": format_timestamp(row.created_at),
-                "expires_at": format_timestamp(row.expires_at),
-            }
+    for row in _rows(Invitation.objects.for_actor(actor).shown()):
+        yield {
+            "id": row.public_id,
+            "email": row.email,
+            "role": row.role,
+            "status": row.status,
+            "invited_by": row.invited_by_label,
+            "created_at": format_timestamp(row.created_at),
+            "expires_at": format_timestamp(row.expires_at),
+        }
+
+
+def _rows(rows: QuerySet[Any]) -> Iterator[Any]:
+    return chain.from_iterable(in_batches(rows))
 
 
 def _own(actor: Actor) -> Organization:
@@ -87,50 +91,48 @@ def _own(actor: Actor) -> Organization:
 def usage_days(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the daily usage rollup, oldest row first."""
     rows = UsageDay.objects.filter(organization_id=actor.organization_id)  # type: ignore[misc]  # a member has one
-    for batch in in_batches(rows):
-        for row in batch:
-            yield {
-                "day": row.day.isoformat(),
-                "key": encode("key", row.credential_id) if row.credential_id.int else None,
-                "method": row.method,
-                "route": row.route,
-                "status": row.status_class,
-                "address": row.address,
-                "scopes": row.scopes.split(),
-                "calls": row.calls,
-            }
+    for row in _rows(rows):
+        yield {
+            "day": row.day.isoformat(),
+            "key": encode("key", row.credential_id) if row.credential_id.int else None,
+            "method": row.method,
+            "route": row.route,
+            "status": row.status_class,
+            "address": row.address,
+            "scopes": row.scopes.split(),
+            "calls": row.calls,
+        }
 
 
 def entries(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the stored changes of the audit log, oldest first, in the format of the API."""
     source = Changes()
-    for batch in in_batches(AuditEntry.objects.for_actor(actor).select_related("seal")):
-        yield from (write_row(source.row(entry)) for entry in batch)
+    yield from (
+        write_row(source.row(entry)) for entry in _rows(AuditEntry.objects.for_actor(actor).select_related("seal"))
+    )
 
 
 def export_notices(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield every notification."""
-    for batch in in_batches(Notice.objects.for_actor(actor)):
-        for row in batch:
-            yield {
-                "id": row.public_id,
-                "kind": row.kind,
-                "severity": row.severity,
-                "params": row.params,
-                "created_at": format_timestamp(row.created_at),
-                "mailed_at": format_timestamp(row.mailed_at),
-                "dismissed_at": format_timestamp(row.dismissed_at),
-                "resolved_at": format_timestamp(row.resolved_at),
-            }
+    for row in _rows(Notice.objects.for_actor(actor)):
+        yield {
+            "id": row.public_id,
+            "kind": row.kind,
+            "severity": row.severity,
+            "params": row.params,
+            "created_at": format_timestamp(row.created_at),
+            "mailed_at": format_timestamp(row.mailed_at),
+            "dismissed_at": format_timestamp(row.dismissed_at),
+            "resolved_at": format_timestamp(row.resolved_at),
+        }
 
 
 def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield every endpoint that isn't deleted; the query of its URL can contain a token, so it is masked too."""
-    for batch in in_batches(Endpoint.objects.for_actor(actor).existing()):
-        for each in batch:
-            written = write_endpoint(each) | {"url": each.shown_url}
-            del written["warnings"]
-            yield written
+    for each in _rows(Endpoint.objects.for_actor(actor).existing()):
+        written = write_endpoint(each) | {"url": each.shown_url}
+        del written["warnings"]
+        yield written
 
 
 def event_types(actor: Actor) -> Iterator[dict[str, Any]]:
@@ -141,14 +143,12 @@ def event_types(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def events(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the stored events without tests, with their data while it is retained."""
-    for batch in in_batches(Event.objects.for_actor(actor).filter(test=False)):
-        yield from map(write_event_with_data, batch)
+    yield from map(write_event_with_data, _rows(Event.objects.for_actor(actor).filter(test=False)))
 
 
 def deliveries(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the stored deliveries, without attempts."""
-    for batch in in_batches(Delivery.objects.for_actor(actor).select_related("endpoint")):
-        yield from map(write_delivery, batch)
+    yield from map(write_delivery, _rows(Delivery.objects.for_actor(actor).select_related("endpoint")))
 
 
 @transaction.atomic
