@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.db import connection
@@ -58,3 +59,13 @@ def account_of(email: str) -> User | None:
         return own
     row = EmailAddress.objects.filter(email__in=spellings(email), verified=True).select_related("user").first()
     return None if row is None else row.user
+
+
+def create_account(email: str, **values: Any) -> User:
+    """Create an account without a password; its owner gets a link to set one, which confirms the address."""
+    user = User(email=email, name=email.partition("@")[0], **values)
+    user.set_unusable_password()
+    user.full_clean(exclude=["password"])
+    user.save(force_insert=True)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+    return user

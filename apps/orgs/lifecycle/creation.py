@@ -1,6 +1,5 @@
 """Creation of an organization."""
 
-from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -10,6 +9,7 @@ from apps.base.errors import Invalid
 from apps.base.models import creator
 from apps.base.text.mail_addresses import canonical_address, check_address_field
 from apps.base.text.rules import check_text
+from apps.orgs.accounts.email_addresses import create_account
 from apps.orgs.accounts.provisional import end_provisional_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
@@ -28,17 +28,8 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     organization = Organization(name=name, slug=slug)
     organization.full_clean()
     organization.save(force_insert=True)
-    owner = User.objects.with_address(email) or _invite_owner(email)
+    owner = User.objects.with_address(email) or create_account(email)
     end_provisional_access(owner, keep_password=False)
     Membership.objects.create(organization=organization, user=owner, role=Role.OWNER, **creator(actor))
     audit.record_change(actor, "organization.created", organization, {"slug": [None, slug], "owner": [None, email]})
     return organization, owner
-
-
-def _invite_owner(email: str) -> User:
-    user = User(email=email, name=email.partition("@")[0])
-    user.set_unusable_password()
-    user.full_clean(exclude=["password"])
-    user.save(force_insert=True)
-    EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
-    return user

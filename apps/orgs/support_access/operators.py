@@ -1,6 +1,5 @@
 """Creation and removal of operators, recorded in the audit log of the vendor's own organization."""
 
-from allauth.account.models import EmailAddress
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
@@ -8,7 +7,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, NotFound
 from apps.base.text.mail_addresses import canonical_address, check_address_field
-from apps.orgs.accounts.email_addresses import refuse_taken
+from apps.orgs.accounts.email_addresses import create_account, refuse_taken
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
 from apps.orgs.support_access.actions import end_support_access
 
@@ -20,11 +19,7 @@ def create_operator(*, actor: Actor, email: str) -> User:
     email = canonical_address(email)
     check_address_field("email", email)
     refuse_taken(email)
-    user = User(email=email, name=email.partition("@")[0], is_staff=True, is_superuser=True)
-    user.set_unusable_password()
-    user.full_clean(exclude=["password"])
-    user.save(force_insert=True)
-    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+    user = create_account(email, is_staff=True, is_superuser=True)
     audit.record_change(actor, "operator.created", user)
     return user
 
