@@ -75,8 +75,8 @@ class Contract:
         return self._compiled(found["content"][media_type]["schema"])
 
     def _compiled(self, schema: Mapping[str, Any]) -> Any:
-        schemas = self.document["components"]["schemas"]
-        whole = {**schema, "components": {"schemas": schemas}}
+        schemas = closed(self.document["components"]["schemas"])
+        whole = {**closed(schema), "components": {"schemas": schemas}}
         return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
     @cache  # noqa: B019
@@ -122,11 +122,12 @@ class Contract:
         elif content and media_type not in content:
             wrong.append(f"{media_type or 'no body'} is not documented")
         elif media_type == "application/json" and method != "HEAD" and body is not None:
-            checker = self.schema(route, method, status, media_type)
+            checker, sent = self.schema(route, method, status, media_type), as_sent(body)
             wrong += [
-                f"body: {error.message[:300]} at {list(error.instance_path)}"
-                for error in checker.iter_errors(as_sent(body))
+                f"body: {error.message[:300]} at {list(error.instance_path)}" for error in checker.iter_errors(sent)
             ]
+            if "x-codes" in found and sent["code"] not in found["x-codes"]:
+                wrong.append(f"the code {sent['code']} is not documented")
         return wrong
 
     def _of_headers(self, route: str, method: str, status: int, given: Mapping[str, str]) -> Complaints:
@@ -140,6 +141,20 @@ class Contract:
         if status == 405 and "allow" not in given:
             wrong.append("header allow is missing")
         return wrong
+
+
+def closed(schema: Any) -> Any:
+    """Return a schema of answers without what leaves room for later versions: other fields, and other words."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: closed(each) for name, each in schema.items()}
+    if isinstance(found.get("properties"), dict):
+        found.setdefault("additionalProperties", False)
+    if "x-extensible-enum" in found:
+        found["enum"] = [*found["x-extensible-enum"], *([None] if "null" in found["type"] else [])]
+    return found
 
 
 def as_sent(body: bytes) -> Any:

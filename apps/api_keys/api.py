@@ -9,13 +9,14 @@ from rest_framework.response import Response
 from apps.api_keys import actions, operations
 from apps.api_keys.filters import chosen_api_keys, usage_span
 from apps.api_keys.models import ApiKey
-from apps.api_keys.reports.usage import write_usage, write_usage_of_organization
+from apps.api_keys.reports.usage import keys_by_pk, last_use_of_organization
 from apps.api_keys.serializers import (
-    VerifyBody,
-    write_key,
-    write_limits,
-    write_me,
-    write_organization,
+    ApiKeySerializer,
+    KeyUsageSerializer,
+    MeSerializer,
+    NewApiKeySerializer,
+    UsageSerializer,
+    VerifyApiKeyBody,
 )
 from apps.api_keys.verification import verify
 from apps.audit.calls.usage_report import key_usage, organization_usage
@@ -23,7 +24,7 @@ from apps.audit.models import LastUse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.views import ANY_KEY, PortalView, serves
-from apps.credentials.gate.key_rows import KeyRow
+from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.key_api import KeyResource
 
 KEYS = KeyResource(
@@ -31,7 +32,8 @@ KEYS = KeyResource(
     noun="a key",
     model=ApiKey,
     chosen=chosen_api_keys,
-    write=write_key,
+    serializer=ApiKeySerializer,
+    new_serializer=NewApiKeySerializer,
     actions=actions.KEY_ACTIONS,
     operations=operations.API_KEYS,
 )
@@ -45,9 +47,8 @@ class Me(PortalView):
     @serves(operations.GET_ME, ANY_KEY, etag=False)
     def get(self, request: ApiRequest) -> Response:
         """Describe the calling key."""
-        row: KeyRow = request._request.caller.credential
-        states = request._request.limit_states
-        return Response({"organization": write_organization(row), "key": write_me(row), "limits": write_limits(states)})
+        raw = request._request
+        return Response(MeSerializer.write(KeyCheckResult(key=raw.caller.credential, states=raw.limit_states)))
 
 
 class VerifyApiKey(PortalView):
@@ -56,7 +57,7 @@ class VerifyApiKey(PortalView):
     @serves(operations.VERIFY_API_KEY, Permission.API_KEYS_VERIFY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
         """Verify a key and count the request on its limits and in its usage; the status is always 200."""
-        return Response(verify(request, **self.validated(request, VerifyBody)))
+        return Response(verify(request, **self.validated(request, VerifyApiKeyBody)))
 
 
 class KeyUsage(PortalView):
@@ -68,7 +69,7 @@ class KeyUsage(PortalView):
         key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
         span = usage_span(request, timezone.now())
         figures = key_usage(key.organization_id, key.pk, span)
-        return Response(write_usage(figures, LastUse.objects.filter(pk=key.pk).first()))
+        return Response(KeyUsageSerializer.write(figures, last_use=LastUse.objects.filter(pk=key.pk).first()))
 
 
 class Usage(PortalView):
@@ -80,4 +81,6 @@ class Usage(PortalView):
         """Return the figures of the organization."""
         span = usage_span(request, timezone.now())
         figures = organization_usage(cast(UUID, request.actor.organization_id), span)
-        return Response(write_usage_of_organization(request.actor, figures))
+        last_use = last_use_of_organization(request.actor)
+        known = keys_by_pk(request.actor, figures)
+        return Response(UsageSerializer.write(figures, known=known, last_use=last_use))

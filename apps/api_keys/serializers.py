@@ -1,50 +1,285 @@
 """Request and response bodies of the API for keys."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
-from apps.api_keys.actions import MAX_DAYS
 from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey
+from apps.audit.calls.usage_report import KeyCalls, UsageReport
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.rest.serializers import (
+from apps.base.rest.fields import (
     SECRET_INPUT,
+    Choice,
+    Constant,
+    Id,
     IPAddress,
+    ListOf,
+    Nested,
     Opaque,
     StrictBoolean,
     StrictInteger,
-    StrictSerializer,
     Text,
     TextList,
+    Timestamp,
 )
-from apps.base.timestamps import format_timestamp
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
+from apps.credentials import key_status
+from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.gate.key_rows import KeyRow, to_datetime
 from apps.credentials.gate.rate_limits import WindowState
-from apps.credentials.serializers import ReasonBody, lifetime_from, serialize_in_batches, write_lifecycle
+from apps.credentials.serializers import KeySerializer, NewKeyBody, ReasonBody, lifetime_from
+
+# What the check of a key answers where the key is not good for the call.
+INVALID_CODES = (
+    *("invalid_api_key", *key_status.ERROR_CODES),
+    *("organization_suspended", "ip_not_allowed", "insufficient_scope", "rate_limited"),
+)
+
+# Objects
+
+
+class LimitsSerializer(ResponseSerializer):
+    """The rate limits that apply to a key: its own, else those of its type."""
+
+    minute = StrictInteger(
+        "Requests per minute; null: no limit.", example=100, allow_null=True, min_value=1, method="get_minute"
+    )
+    hour = StrictInteger(
+        "Requests per hour; null: no limit.", example=5000, allow_null=True, min_value=1, method="get_hour"
+    )
+
+    def get_minute(self, key: ApiKey) -> int | None:
+        """Return the limit per minute."""
+        return effective_limit("minute", key.limit_minute, key.key_type.limit_minute)
+
+    def get_hour(self, key: ApiKey) -> int | None:
+        """Return the limit per hour."""
+        return effective_limit("hour", key.limit_hour, key.key_type.limit_hour)
+
+
+class ApiKeySerializer(KeySerializer):
+    """An API key."""
+
+    id = KeySerializer.field("id", prefix="key")
+    kind = Text("The name of its key type.", example="partner", name="type", source="key_type.name", max_length=40)
+    scopes = TextList("What the key may do.", example=["users:read", "events:write"])
+    subject = Text(
+        "Whom the key acts for, such as a client's number: for key types that need it.",
+        allow_null=True,
+        max_length=200,
+    )
+    allowed_networks = TextList("The only networks it is accepted from; empty: all.", example=["203.0.113.0/24"])
+    limits = Nested(LimitsSerializer, "Its rate limits.", source="*")
+    replaces = KeySerializer.field("replaces", prefix="key", source="replaces_id")
+    replaced_by = KeySerializer.field("replaced_by", prefix="key", method="get_successor")
+
+
+class NewApiKeySerializer(ApiKeySerializer):
+    """An API key with its secret, which is in the response that creates it and never again."""
+
+    key = Opaque(
+        "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
+        example="ipk_SHOWN_ONCE_IN_THIS_ANSWER",
+        method="get_secret",
+        required=False,
+    )
+
+    def get_secret(self, _key: ApiKey) -> str | None:
+        """Return the secret that the view knows."""
+        return self.context.get("secret")
+
+
+def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
+    """Return every key, masked, revoked and expired ones included, for the organization's data export."""
+    return ApiKeySerializer.write_in_batches(ApiKey.objects.for_actor(actor))
+
+
+class OrganizationNameSerializer(ResponseSerializer):
+    """The organization that a key belongs to."""
+
+    id = Id("The organization's id.", prefix="org", source="organization_public_id")
+    name = Opaque("Its name.", example="Acme Travel", source="organization_name")
+    slug = Opaque("Its name in URLs.", example="acme", source="organization_slug")
+
+
+class CallingKeySerializer(ResponseSerializer):
+    """A key as the key itself, or a gateway that checks it, is told."""
+
+    id = ApiKeySerializer.field("id", source="public_id")
+    name = ApiKeySerializer.field("name")
+    kind = ApiKeySerializer.field("type", source="key_type")
+    mask = ApiKeySerializer.field("mask")
+    scopes = ApiKeySerializer.field("scopes")
+    subject = ApiKeySerializer.field("subject")
+    created_at = ApiKeySerializer.field("created_at", method="get_created_at")
+    expires_at = ApiKeySerializer.field("expires_at", method="get_expires_at")
+
+    def get_created_at(self, row: KeyRow) -> datetime | None:
+        """Return the time of creation, which rows hold in seconds."""
+        return to_datetime(row.created_at)
+
+    def get_expires_at(self, row: KeyRow) -> datetime | None:
+        """Return the expiry, which rows hold in seconds."""
+        return to_datetime(row.expires_at)
+
+
+class WindowSerializer(ResponseSerializer):
+    """The state of one rate limit after the call."""
+
+    name = Opaque("The limit: minute, hour, or organization.", example="minute", source="window.name")
+    limit = StrictInteger("Requests in a window.", example=100, source="window.limit")
+    remaining = StrictInteger("Requests that are left in it.", example=99)
+    reset_seconds = StrictInteger("Whole seconds until it ends.", example=60)
+
+
+class MeSerializer(ResponseSerializer):
+    """The calling key, its organization, and what is left of its limits."""
+
+    organization = Nested(OrganizationNameSerializer, "The key's organization.", source="key")
+    key = Nested(CallingKeySerializer, "The key.")
+    limits = ListOf(Nested(WindowSerializer), "Its rate limits after this call.", source="states")
+
+
+class ValidKeySerializer(ResponseSerializer):
+    """A key that is good for the call."""
+
+    valid = Constant(True, "The key is good for the call.")
+    code = Constant("valid", "The result as a word.")
+    key = Nested(CallingKeySerializer, "The key.")
+    organization = Nested(OrganizationNameSerializer, "The key's organization.", source="key")
+    subject = ApiKeySerializer.field("subject", source="key.subject")
+    limits = ListOf(Nested(WindowSerializer), "Its rate limits after this call.", source="states")
+
+
+class InvalidKeySerializer(ResponseSerializer):
+    """A key that is not good for the call. Context: ``code``."""
+
+    valid = Constant(False, "The key is not good for the call.")
+    code = Choice(INVALID_CODES, "Why, as a word that does not change.", method="get_code")
+    limits = ListOf(
+        Nested(WindowSerializer), "Its rate limits, where the key is known.", method="get_limits", required=False
+    )
+
+    def get_code(self, _result: KeyCheckResult) -> str:
+        """Return the code that the check ended with."""
+        return str(self.context["code"])
+
+    def get_limits(self, result: KeyCheckResult) -> tuple[WindowState, ...] | None:
+        """Return the windows of a key that is known."""
+        return result.states or None
+
+
+class KeyVerificationSerializer(ResponseSerializer):
+    """The result of checking a key."""
+
+    variants = (ValidKeySerializer, InvalidKeySerializer)
+
+
+class UsageByStatusSerializer(ResponseSerializer):
+    """The number of calls by status of the response."""
+
+    success = StrictInteger("Calls that were answered with 2xx.", example=11, name="2xx")
+    client_error = StrictInteger("Calls that were answered with 4xx, other than 429.", example=1, name="4xx")
+    rate_limited = StrictInteger("Calls that were answered with 429.", example=0, name="429")
+    server_error = StrictInteger("Calls that were answered with 5xx.", example=0, name="5xx")
+
+    def to_representation(self, instance: dict[str, int]) -> dict[str, Any]:
+        """Return the counts by status class, of which each field has the name."""
+        return {name: instance[name] for name in self._declared_fields}
+
+
+class UsageBucketSerializer(ResponseSerializer):
+    """The calls of one hour or day."""
+
+    at = Timestamp("When it starts.", example="2026-11-24T08:00:00Z")
+    count = StrictInteger("Calls.", example=12, source="calls")
+    errors_ = StrictInteger("Calls that were answered with 400 or more.", example=1, name="errors", source="errors")
+
+
+class RouteUsageSerializer(ResponseSerializer):
+    """The calls of one route."""
+
+    method = Opaque("The HTTP method.", example="GET")
+    route = Opaque("The path, with its parameters in braces.", example="/v1/users")
+    count = StrictInteger("Calls.", example=12, source="calls")
+
+
+class AddressUsageSerializer(ResponseSerializer):
+    """The calls from one IP address."""
+
+    address = Opaque("The address; null where it is not known.", example="203.0.113.24", allow_null=True)
+    count = StrictInteger("Calls.", example=12, source="calls")
+    last_at = Timestamp("When the last of them came.", example="2026-11-24T08:12:30Z", allow_null=True)
+
+
+class KeyUsageSerializer(ResponseSerializer):
+    """The calls in a span of time. Lists have the 200 entries with the most calls. Context: ``last_use``."""
+
+    total = StrictInteger("All calls.", example=12)
+    by_status = Nested(UsageByStatusSerializer, "Calls by status of the response.")
+    series = ListOf(Nested(UsageBucketSerializer), "Calls by hour or day, oldest first.")
+    routes = ListOf(Nested(RouteUsageSerializer), "Calls by route, the most first.")
+    addresses = ListOf(Nested(AddressUsageSerializer), "Calls by IP address, the most first.")
+    scopes_used = TextList("The scopes that calls needed.", example=["users:read"], source="scopes")
+    last_used_at = KeySerializer.field("last_used_at", method="get_last_used_at")
+    last_used_from = KeySerializer.field("last_used_from", method="get_last_used_from")
+
+    def get_last_used_at(self, _report: UsageReport) -> datetime | None:
+        """Return the time of the last use."""
+        use: LastUse | None = self.context["last_use"]
+        return use.at if use else None
+
+    def get_last_used_from(self, _report: UsageReport) -> str | None:
+        """Return the address of the last use."""
+        use: LastUse | None = self.context["last_use"]
+        return use.address if use else None
+
+
+class KeyCallsSerializer(ResponseSerializer):
+    """The calls with one key."""
+
+    id = Id("The key's id.", prefix="key", source="pk")
+    count = StrictInteger("Calls.", example=12, source="calls")
+
+
+class UsageSerializer(KeyUsageSerializer):
+    """The calls of an organization in a span of time. Context: ``known``, by primary key, and ``last_use``."""
+
+    keys = ListOf(Nested(KeyCallsSerializer), "Calls by key, the most first.", method="get_keys")
+
+    def get_keys(self, report: UsageReport) -> list[KeyCalls]:
+        """Return the calls of those keys that the organization still has."""
+        return [each for each in report.keys if each.pk in self.context["known"]]
+
+
+# Bodies
 
 
 class LimitsBody(StrictSerializer):
-    """Custom rate limits of a key, in requests."""
+    """Rate limits of a key of its own. What is left out or null is its type's."""
 
-    minute = StrictInteger(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
-    hour = StrictInteger(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    minute = StrictInteger(
+        "Requests per minute.", example=50, required=False, allow_null=True, min_value=1, max_value=2**31 - 1
+    )
+    hour = StrictInteger(
+        "Requests per hour.", example=1000, required=False, allow_null=True, min_value=1, max_value=2**31 - 1
+    )
 
 
-class NewKeyBody(StrictSerializer):
-    """Settings of a new key. At most one of the three fields for its expiry can be sent."""
+class CreateApiKeyBody(NewKeyBody):
+    """A new key. At most one of the three fields for its expiry can be sent."""
 
-    name = Text(max_length=100)
-    type = Text(max_length=40)
-    scopes = TextList()
-    subject = Text(max_length=200, required=False, allow_null=True)
-    expires_in_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
-    expires_at = Text(max_length=40, required=False, allow_null=True)
-    never_expires = StrictBoolean(required=False)
-    allowed_networks = TextList(required=False, allow_null=True)
-    limits = LimitsBody(required=False, allow_null=True)
+    usual = ("name", "type", "scopes", "expires_in_days")
+
+    kind = ApiKeySerializer.field("type")
+    scopes = ApiKeySerializer.field("scopes")
+    subject = ApiKeySerializer.field("subject", required=False)
+    allowed_networks = ApiKeySerializer.field("allowed_networks", required=False, allow_null=True)
+    limits = LimitsBody(help_text="Rate limits of its own, at most those of its type.", required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Merge the three expiry fields into one lifetime."""
@@ -53,15 +288,16 @@ class NewKeyBody(StrictSerializer):
         return {**values, "key_type": attrs["type"], "lifetime": lifetime_from(attrs)}
 
 
-class KeyChangeBody(StrictSerializer):
+class UpdateApiKeyBody(StrictSerializer):
     """Changes to a key: at least one field is required."""
 
     takes_no_empty_body = True
+    usual = ("name",)
 
-    name = Text(max_length=100, required=False)
-    scopes = TextList(required=False)
-    allowed_networks = TextList(required=False)
-    limits = LimitsBody(required=False)
+    name = ApiKeySerializer.field("name", required=False)
+    scopes = ApiKeySerializer.field("scopes", help_text="Fewer scopes than it has.", required=False)
+    allowed_networks = ApiKeySerializer.field("allowed_networks", required=False)
+    limits = LimitsBody(help_text="Rate limits of its own, at most those of its type.", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Reject an empty body."""
@@ -70,73 +306,32 @@ class KeyChangeBody(StrictSerializer):
         return attrs
 
 
-class RevokeBody(ReasonBody):
+class RevokeApiKeyBody(ReasonBody):
     """The reason for revoking a key, and whether its self-rotated successors are revoked too."""
 
-    successors = StrictBoolean(required=False)
+    successors = StrictBoolean(
+        "Whether to revoke the keys that it created by rotating itself. If left out: unless one of them is calling.",
+        example=True,
+        required=False,
+    )
 
 
-class VerifyBody(StrictSerializer):
+class VerifyApiKeyBody(StrictSerializer):
     """A key that a gateway received, and the scopes and IP address to check it for."""
 
-    key = Opaque(max_length=1000, allow_blank=True, style=SECRET_INPUT)
-    scopes = TextList(required=False, allow_null=True)
-    ip = IPAddress(required=False, allow_null=True)
-    cost = StrictInteger(required=False, min_value=1, max_value=100, default=1)
+    usual = ("key", "scopes", "ip")
 
-
-def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
-    """Return the key as docs/api.md describes it; ``text`` is the secret, only in the response that created it."""
-    body = {
-        "id": key.public_id,
-        "name": key.name,
-        "type": key.key_type.name,
-        "scopes": key.scopes,
-        "subject": key.subject or None,
-        "mask": key.mask,
-        "status": str(key.status),
-        "allowed_networks": key.allowed_networks,
-        "limits": {
-            "minute": effective_limit("minute", key.limit_minute, key.key_type.limit_minute),
-            "hour": effective_limit("hour", key.limit_hour, key.key_type.limit_hour),
-        },
-        **write_lifecycle(key, last_use),
-    }
-    return body if text is None else {**body, "key": text}
-
-
-def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return every key, masked, revoked and expired ones included, for the organization's data export."""
-    return serialize_in_batches(ApiKey.objects.for_actor(actor), write_key)
-
-
-def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
-    """Return the state of each rate-limit window."""
-    return [
-        {
-            "name": state.window.name,
-            "limit": state.window.limit,
-            "remaining": state.remaining,
-            "reset_seconds": state.reset_seconds,
-        }
-        for state in states
-    ]
-
-
-def write_me(row: KeyRow) -> dict[str, Any]:
-    """Return the key as ``/v1/me`` and ``/v1/api-keys/verify`` describe it."""
-    return {
-        "id": row.public_id,
-        "name": row.name,
-        "type": row.key_type,
-        "mask": row.mask,
-        "scopes": list(row.scopes),
-        "subject": row.subject or None,
-        "created_at": format_timestamp(to_datetime(row.created_at)),
-        "expires_at": format_timestamp(to_datetime(row.expires_at)),
-    }
-
-
-def write_organization(row: KeyRow) -> dict[str, str]:
-    """Return the organization that a key belongs to."""
-    return {"id": row.organization_public_id, "name": row.organization_name, "slug": row.organization_slug}
+    key = Opaque(
+        "The key that came with the call.",
+        example="ipk_REPLACE_WITH_THE_KEY_TO_JUDGE",
+        max_length=1000,
+        allow_blank=True,
+        style=SECRET_INPUT,
+    )
+    scopes = TextList(
+        "The scopes that the call needs, all of them.", example=["orders:read"], required=False, allow_null=True
+    )
+    ip = IPAddress("The address that the call came from.", required=False, allow_null=True)
+    cost = StrictInteger(
+        "How many calls it counts as.", example=1, required=False, min_value=1, max_value=100, default=1
+    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.api_keys.models import Scope
-from apps.api_keys.serializers import write_limits, write_me, write_organization
+from apps.api_keys.serializers import InvalidKeySerializer, ValidKeySerializer
 from apps.audit.calls.recording import record_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
@@ -40,28 +40,13 @@ def verify(
     organizations and SDK keys are unknown.
     """
     if not key.strip().startswith(API_KEY_PREFIX):
-        return invalid_response(key_check.invalid_key().code)
+        return InvalidKeySerializer.write(KeyCheckResult(), code=key_check.invalid_key().code)
     verdict = key_check.check(key.strip(), ip or "", cost, within=_visible_organization(request))
     code = _code(verdict, scopes or ())
     if verdict.key is None:
-        return invalid_response(code)
+        return InvalidKeySerializer.write(KeyCheckResult(), code=code)
     _count(request, verdict.key, code, scopes or (), ip or "")
-    limits = write_limits(verdict.states)
-    if code != VALID:
-        return invalid_response(code, limits)
-    return {
-        "valid": True,
-        "code": VALID,
-        "key": write_me(verdict.key),
-        "organization": write_organization(verdict.key),
-        "subject": verdict.key.subject or None,
-        "limits": limits,
-    }
-
-
-def invalid_response(code: str, limits: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """Return the body for a rejected key, with its rate limits if the key is known."""
-    return {"valid": False, "code": code, **({"limits": limits} if limits else {})}
+    return ValidKeySerializer.write(verdict) if code == VALID else InvalidKeySerializer.write(verdict, code=code)
 
 
 def _visible_organization(request: ApiRequest) -> uuid.UUID | None:

@@ -21,7 +21,12 @@ from apps.credentials.descendants import (
 from apps.credentials.filters import creator_parameter
 from apps.credentials.gate import rate_limits
 from apps.credentials.gate.rate_limits import Window
-from apps.credentials.serializers import EndDescendantsBody, LeakBody, write_descendant
+from apps.credentials.serializers import (
+    DescendantReferenceSerializer,
+    DescendantSerializer,
+    EndDescendantsBody,
+    LeakBody,
+)
 
 REPORTS_PER_MINUTE = 30
 # Every report takes at least this long, so that the response time does not reveal whether the key exists.
@@ -64,7 +69,7 @@ class Descendants(PortalView):
         if creator is None:
             raise Invalid.field("of", "Send the id of a user or of an API key in of.")
         found = descendants_of(request.actor, creator)
-        items = [write_descendant(each) for each in found[:MAX_LISTED]]
+        items = DescendantSerializer.write_all(found[:MAX_LISTED])
         return Response({"of": creator, "total": len(found), "descendants": items})
 
 
@@ -80,10 +85,8 @@ class EndDescendants(PortalView):
         )
         return Response(
             {
-                "ended": [{"kind": each.kind, "id": each.id, "name": each.name} for each in done.ended],
-                "kept": [
-                    {"kind": each.kind, "id": each.id, "name": each.name, "error": why} for each, why in done.kept
-                ],
+                "ended": DescendantReferenceSerializer.write_all(done.ended),
+                "kept": [{**DescendantReferenceSerializer.write(each), "error": why} for each, why in done.kept],
                 "remaining": done.remaining,
             }
         )

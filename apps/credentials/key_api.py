@@ -10,16 +10,17 @@ from typing import Any
 from django.urls import URLPattern
 from rest_framework.response import Response
 
-from apps.audit.models import LastUse
+from apps.audit.calls.usage_counters import last_uses
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.etags import ObjectResponse
 from apps.base.rest.operations import Operation
+from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import PortalView, api_path, serves
 from apps.credentials.key_status import ABOUT_RELEASE
 from apps.credentials.models import SecretKey
-from apps.credentials.serializers import NothingBody
+from apps.credentials.serializers import KeySerializer
 
 # The descriptions of the state paths in the browsable API.
 STATES = {
@@ -35,15 +36,17 @@ class KeyResource:
     """The configuration of one kind of key in the API.
 
     ``path``: the list's path below ``/v1``; its singular names one key's route. ``noun``: the name of a key in texts,
-    with its article. ``chosen`` applies the list's filters; ``write`` serializes a key. ``actions`` and
-    ``operations`` are keyed by the last words of the paths, or ``list``, ``create``, ``get`` and ``update``.
+    with its article. ``chosen`` applies the list's filters. ``serializer`` writes a key, ``new_serializer`` one with
+    the secret of ``context["secret"]``. ``actions`` and ``operations`` are keyed by the last words of the paths, or
+    ``list``, ``create``, ``get`` and ``update``.
     """
 
     path: str
     noun: str
     model: type[SecretKey]
     chosen: Callable[[ApiRequest, Any], Any]
-    write: Callable[..., dict[str, Any]]
+    serializer: type[KeySerializer]
+    new_serializer: type[KeySerializer]
     actions: Mapping[str, Callable[..., Any]]
     operations: Mapping[str, Operation]
 
@@ -59,17 +62,17 @@ class KeyResource:
     def answer(self, request: ApiRequest, id: str) -> ObjectResponse:
         """Return the response with a key's current state."""
         key = self.rows(request.actor).with_public_id(id)
-        return ObjectResponse(self.write(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
+        return ObjectResponse(self.serializer.write(key, last_uses=last_uses([key.pk])), key.version)
 
     def create(self, view: PortalView, request: ApiRequest) -> Any:
         """Create a key from the body and return it with the key in plain text."""
-        body = view.validated(request, self.operations["create"].body or NothingBody)
+        body = view.validated(request, self.operations["create"].body or EmptyBody)
         return self.actions["create"](actor=request.actor, **body)
 
     def change(self, view: PortalView, request: ApiRequest, id: str, word: str) -> Any:
         """Call the action ``word`` on a key with the body's values; raise NotFound before the body is validated."""
         self.rows(request.actor).with_public_id(id)
-        body = view.validated(request, self.operations[word].body or NothingBody)
+        body = view.validated(request, self.operations[word].body or EmptyBody)
         return self.actions[word](actor=request.actor, key_id=id, expected=view.expected(request), **body)
 
 
@@ -91,14 +94,14 @@ def _list(keys: KeyResource, read: Permission, write: Permission) -> type[Portal
         @serves(keys.operations["list"], read, etag=True)
         def get(self, request: ApiRequest) -> Response:
             response = self.offset_page(request, keys.chosen(request, keys.rows(request.actor)), lambda key: key)
-            uses = LastUse.objects.in_bulk([key.pk for key in response.data])
-            response.data = [keys.write(key, uses.get(key.pk)) for key in response.data]
+            uses = last_uses([key.pk for key in response.data])
+            response.data = keys.serializer.write_all(response.data, last_uses=uses)
             return response
 
         @serves(keys.operations["create"], write, idempotent=True)
         def post(self, request: ApiRequest) -> Response:
             key, text = keys.create(self, request)
-            return Response(keys.write(key, text=text), status=201)
+            return Response(keys.new_serializer.write(key, secret=text), status=201)
 
     return Keys
 
@@ -126,7 +129,8 @@ def _successor(keys: KeyResource, write: Permission) -> type[PortalView]:
         @serves(keys.operations["rotate"], write, idempotent=True, if_match=True)
         def post(self, request: ApiRequest, id: str) -> Response:
             made, text = keys.change(self, request, id, "rotate")
-            return Response(keys.write(keys.rows(request.actor).get(pk=made.pk), text=text), status=201)
+            key = keys.rows(request.actor).get(pk=made.pk)
+            return Response(keys.new_serializer.write(key, secret=text), status=201)
 
     return Successor
 

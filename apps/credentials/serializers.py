@@ -1,30 +1,39 @@
 """Request bodies and serialization shared by keys of all kinds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from apps.audit.calls.usage_counters import last_uses
-from apps.audit.models import LastUse
+from apps.base.actor import ActorKind
 from apps.base.extension_points.data_export_providers import in_batches
-from apps.base.extension_points.descendants import Descendant
-from apps.base.rest.serializers import (
+from apps.base.rest.fields import (
     SECRET_INPUT,
+    Choice,
+    Id,
+    ListOf,
+    Nested,
     Opaque,
+    StrictBoolean,
     StrictInteger,
-    StrictSerializer,
     Text,
     TextList,
+    Timestamp,
 )
-from apps.base.timestamps import format_timestamp, parse_timestamp
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
+from apps.base.timestamps import parse_timestamp
 from apps.credentials.filters import CREATOR
+from apps.credentials.key_status import KeyStatus
 from apps.credentials.leaks import MAX_LOCATION_LENGTH
 from apps.credentials.lifecycle.transitions import Key
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
-from apps.credentials.rules import MAX_OVERLAP, MAX_REASON_LENGTH, Lifetime
+from apps.credentials.rules import MAX_DAYS, MAX_OVERLAP, MAX_REASON_LENGTH, Lifetime
 
+CREATOR_EXAMPLE = "key_01JD2V8Q4ZK7M3X9T5B6CW"
 DEFAULT_OVERLAP_SECONDS = 24 * 3600
+DESCENDANT_KINDS = ("api_key", "sdk_key", "user", "invitation", "endpoint")
 WAYS = ("expires_in_days", "expires_at", "never_expires")
 MAX_OVERLAP_SECONDS = int(MAX_OVERLAP.total_seconds())
 
@@ -32,14 +41,31 @@ MAX_OVERLAP_SECONDS = int(MAX_OVERLAP.total_seconds())
 class LeakBody(StrictSerializer):
     """A key that was found in public, and where. Any text is accepted: the response does not reveal valid keys."""
 
-    key = Opaque(max_length=1000, style=SECRET_INPUT)
-    where = Opaque(max_length=MAX_LOCATION_LENGTH, required=False, allow_blank=True)
+    usual = ("key", "where")
+
+    key = Opaque(
+        "The key that was found.",
+        example="ipk_REPLACE_WITH_THE_KEY_THAT_YOU_FOUND",
+        max_length=1000,
+        style=SECRET_INPUT,
+    )
+    where = Opaque(
+        "Where it was found: a URL or a text.",
+        example="https://example.com/public-repository",
+        max_length=MAX_LOCATION_LENGTH,
+        required=False,
+        allow_blank=True,
+    )
 
 
 class CreatorId(Text):
     """The public id of a user or of an API key, which may no longer exist."""
 
     default_error_messages = {"creator": "Send the id of a user or of an API key: user_… or key_…."}
+    default_example = CREATOR_EXAMPLE
+
+    def __init__(self, help_text: str = "", **options: Any) -> None:
+        super().__init__(help_text, pattern=f"^{CREATOR.pattern}$", **options)
 
     def to_internal_value(self, data: Any) -> str:
         """Raise ValidationError for any other format."""
@@ -52,48 +78,173 @@ class CreatorId(Text):
 class EndDescendantsBody(StrictSerializer):
     """Whose descendants are ended, which of them (default: all), and why."""
 
-    of = CreatorId(max_length=40)
-    only = TextList(required=False, min_length=1, max_length=1000)
-    reason = Text(max_length=MAX_REASON_LENGTH, required=False, allow_blank=True)
+    usual = ("of", "reason")
+
+    of = CreatorId("The user or API key whose descendants are ended.", max_length=40)
+    only = TextList(
+        "The ids of the descendants to end; all of them if left out.",
+        example=["key_01JD2V8Q4ZK7M3X9T5B6CX"],
+        required=False,
+        min_length=1,
+        max_length=1000,
+    )
+    reason = Text(
+        "Why, for the audit log.", example="Leaked", max_length=MAX_REASON_LENGTH, required=False, allow_blank=True
+    )
 
 
-class RotateBody(StrictSerializer):
-    """How long the old key keeps working: from 0 seconds to 30 days."""
+class RotateKeyBody(StrictSerializer):
+    """How long the old key keeps working."""
 
-    overlap_seconds = StrictInteger(min_value=0, max_value=MAX_OVERLAP_SECONDS, default=DEFAULT_OVERLAP_SECONDS)
+    usual = ("overlap_seconds",)
 
-
-class NothingBody(StrictSerializer):
-    """A body without fields."""
+    overlap_seconds = StrictInteger(
+        "For how many seconds the old key keeps working: up to 30 days; 0 ends it at once.",
+        example=86400,
+        min_value=0,
+        max_value=MAX_OVERLAP_SECONDS,
+        default=DEFAULT_OVERLAP_SECONDS,
+    )
 
 
 class ReasonBody(StrictSerializer):
-    """A reason for a state change."""
+    """A reason for a change of state."""
 
-    reason = Text(max_length=MAX_REASON_LENGTH, required=False, allow_blank=True)
+    usual = ("reason",)
+
+    reason = Text(
+        "Why, for the audit log.",
+        example="No longer needed",
+        max_length=MAX_REASON_LENGTH,
+        required=False,
+        allow_blank=True,
+    )
 
 
-def serialize_in_batches(
-    keys: SecretKeyQuerySet[Key], write: Callable[[Key, LastUse | None], dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Yield every key's object, reading keys in batches."""
-    for batch in in_batches(keys.with_related()):
-        uses = last_uses([key.pk for key in batch])
-        yield from (write(key, uses.get(key.pk)) for key in batch)
+class CreatorSerializer(ResponseSerializer):
+    """Who created something: a user, a key, an operator or the portal."""
+
+    kind = Choice(ActorKind, "The kind of creator.", source="created_by_kind")
+    id = Opaque(
+        "The creator's id, which stays after the creator is gone.",
+        example="user_01JD2V8Q4ZK7M3X9T5B6CW",
+        source="created_by_id",
+    )
+    label_ = Opaque("The creator's name at that time.", example="Ada Martin", name="label", source="created_by_label")
 
 
-def write_lifecycle(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
-    """Return the fields that objects of all kinds of keys share: creation, expiry, last use, rotation."""
-    successor = getattr(key, "replaced_by", None)
-    return {
-        "created_at": format_timestamp(key.created_at),
-        "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
-        "expires_at": format_timestamp(key.expires_at),
-        "last_used_at": format_timestamp(last_use.at) if last_use else None,
-        "last_used_from": (last_use.address or None) if last_use else None,
-        "replaces": key.replaces.public_id if key.replaces else None,
-        "replaced_by": successor.public_id if successor else None,
-    }
+class KeySerializer(ResponseSerializer):
+    """A key of any kind. Context: ``last_uses``, LastUse rows by primary key."""
+
+    id = Id("The key's id.", prefix="")
+    name = Text("The name that people know the key by.", example="Production server", max_length=100)
+    mask = Opaque("The key with most of it hidden, as the pages show it.", example="ipk_8Kq2••••x9Tf")
+    status = Choice(KeyStatus.values, "The state that the key is in.", example="active")
+    created_at = Timestamp("When the key was created.")
+    created_by = Nested(CreatorSerializer, "Who created the key.", source="*")
+    expires_at = Timestamp("When the key stops working; null: never.", example="2027-02-20T10:00:00Z", allow_null=True)
+    last_used_at = Timestamp(
+        "When the key was last accepted; null: never.",
+        example="2026-11-24T08:12:30Z",
+        method="get_last_used_at",
+        allow_null=True,
+    )
+    last_used_from = Opaque(
+        "The IP address that used it last.", example="203.0.113.24", method="get_last_used_from", allow_null=True
+    )
+    replaces = Id(
+        "The key that this one was created from by rotating.", prefix="", source="replaces_id", allow_null=True
+    )
+    replaced_by = Id(
+        "The key that was created from this one by rotating.", prefix="", method="get_successor", allow_null=True
+    )
+
+    def get_last_used_at(self, key: SecretKey) -> datetime | None:
+        """Return the time of the last use."""
+        use = self.context.get("last_uses", {}).get(key.pk)
+        return use.at if use else None
+
+    def get_last_used_from(self, key: SecretKey) -> str | None:
+        """Return the address of the last use."""
+        use = self.context.get("last_uses", {}).get(key.pk)
+        return use.address if use else None
+
+    def get_successor(self, key: SecretKey) -> str | None:
+        """Return the id of the key that replaced this one."""
+        successor = getattr(key, "replaced_by", None)
+        return successor.public_id if successor else None
+
+    @classmethod
+    def write_in_batches(cls, keys: SecretKeyQuerySet[Key]) -> Iterator[dict[str, Any]]:
+        """Yield every key's object, for the organization's data export."""
+        for batch in in_batches(keys.with_related()):
+            yield from cls.write_all(batch, last_uses=last_uses([key.pk for key in batch]))
+
+
+class NewKeyBody(StrictSerializer):
+    """What the bodies of all kinds of new keys have: a name, and at most one of three fields for the expiry."""
+
+    name = KeySerializer.field("name")
+    expires_in_days = StrictInteger(
+        "After how many days it expires.", example=90, required=False, allow_null=True, min_value=1, max_value=MAX_DAYS
+    )
+    expires_at = Text(
+        "When it expires: a time, or a date, which is 00:00 UTC of that day.",
+        example="2027-02-20T10:00:00Z",
+        max_length=40,
+        required=False,
+        allow_null=True,
+    )
+    never_expires = StrictBoolean("Whether it never expires.", example=True, required=False)
+
+
+class DescendantReferenceSerializer(ResponseSerializer):
+    """Something that a user or an API key created."""
+
+    kind = Choice(DESCENDANT_KINDS, "What it is.")
+    id = Opaque("Its id.", example="key_01JD2V8Q4ZK7M3X9T5B6CX")
+    name = Opaque(
+        "Its name; of an endpoint its URL, of a person or an invitation the address.", example="Nightly export"
+    )
+
+
+class DescendantSerializer(DescendantReferenceSerializer):
+    """Something that a user or an API key created and that still works."""
+
+    status = Opaque("Its state, in the words of its kind.", example="active")
+    created_at = Timestamp("When it was created.")
+    created_by = Nested(
+        CreatorSerializer,
+        "Who created it: the user or key that was asked about, or one of its descendants.",
+        example={"kind": "api_key", "id": CREATOR_EXAMPLE, "label": "Production server"},
+        source="*",
+    )
+
+
+class DescendantsSerializer(ResponseSerializer):
+    """What a user or an API key created and that still works."""
+
+    of = CreatorId("The user or API key.")
+    total = StrictInteger("How many descendants there are.", example=1)
+    descendants = ListOf(Nested(DescendantSerializer), "The first 1,000 of them, oldest first.")
+
+
+class KeptDescendantSerializer(DescendantReferenceSerializer):
+    """A descendant that was not ended."""
+
+    error = Opaque("Why it was kept.", example="You cannot revoke the key that you are using.")
+
+
+class EndedDescendantsSerializer(ResponseSerializer):
+    """What became of descendants."""
+
+    ended = ListOf(Nested(DescendantReferenceSerializer), "Those that were ended.")
+    kept = ListOf(Nested(KeptDescendantSerializer), "Those that the caller may not end.", example=[])
+    remaining = StrictInteger("How many are left for another request.", example=0)
+
+
+class LeakReportAcceptedSerializer(ResponseSerializer):
+    """An empty object: the same whether or not the key exists."""
 
 
 def lifetime_from(body: dict[str, Any]) -> Lifetime | None:
@@ -106,15 +257,3 @@ def lifetime_from(body: dict[str, Any]) -> Lifetime | None:
     if "expires_at" in ways:
         return Lifetime(expires_at=parse_timestamp("expires_at", body["expires_at"]), field="expires_at")
     return Lifetime(never=True, field="never_expires") if ways else None
-
-
-def write_descendant(row: Descendant) -> dict[str, Any]:
-    """Return the object of a descendant."""
-    return {
-        "kind": row.kind,
-        "id": row.id,
-        "name": row.name,
-        "status": row.status,
-        "created_at": format_timestamp(row.created_at),
-        "created_by": {"kind": row.created_by_kind, "id": row.created_by_id, "label": row.created_by_label},
-    }

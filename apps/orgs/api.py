@@ -19,18 +19,18 @@ from apps.orgs.members.users import NewUser
 from apps.orgs.models import Invitation, Membership
 from apps.orgs.serializers import (
     LIST_COLUMNS,
-    InvitationBody,
-    NewUserBody,
-    NewUsersBody,
-    UserChangeBody,
+    ChangedUserSerializer,
+    CreateInvitationBody,
+    CreateUserBody,
+    CreateUsersBody,
+    InvitationSerializer,
+    SingleUserSerializer,
+    UpdateUserBody,
+    UserRow,
+    UserSerializer,
     prepare_new_user,
     validate_each,
-    write_changed,
-    write_invitation,
-    write_listed,
     write_result,
-    write_row,
-    write_single,
 )
 
 
@@ -51,13 +51,14 @@ class Users(PortalView):
             check_address_field("email", email)
             rows = rows.filter(user__email__in=spellings(email))
         rows = rows.values_list(*LIST_COLUMNS, "pk")
-        return self.offset_page(request, rows, lambda row: write_row(*row[:-1]), key=itemgetter(-1))
+        return self.offset_page(request, rows, lambda row: UserSerializer.write(UserRow(*row[:-1])), key=itemgetter(-1))
 
     @serves(operations.CREATE_USER, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
         """Create a user with the role viewer."""
-        body = self.validated(request, NewUserBody, prepare=prepare_new_user)
-        return Response(write_listed(users.create_user(actor=request.actor, **body)), status=201)
+        body = self.validated(request, CreateUserBody, prepare=prepare_new_user)
+        member = users.create_user(actor=request.actor, **body)
+        return Response(UserSerializer.write(UserRow.of(member)), status=201)
 
 
 class UserBatch(PortalView):
@@ -66,7 +67,7 @@ class UserBatch(PortalView):
     @serves(operations.CREATE_USERS, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
         """Create up to 100 viewers; invalid items do not affect the others."""
-        items = self.validated(request, NewUsersBody, prepare=validate_each)["users"]
+        items = self.validated(request, CreateUsersBody, prepare=validate_each)["users"]
         good = [item for item in items if isinstance(item, NewUser)]
         created = iter(users.create_users(actor=request.actor, users=good))
         results = [write_result(next(created) if isinstance(item, NewUser) else item) for item in items]
@@ -81,7 +82,7 @@ class OneUser(PortalView):
     def get(self, request: ApiRequest, id: str) -> Response:
         """Return one user."""
         member = membership.find_membership(request.actor, id)
-        return ObjectResponse(write_single(member), member.version)
+        return ObjectResponse(SingleUserSerializer.write(UserRow.of(member)), member.version)
 
     @serves(operations.REPLACE_USER, Permission.USERS_WRITE, if_match=True)
     def put(self, request: ApiRequest, id: str) -> Response:
@@ -95,9 +96,11 @@ class OneUser(PortalView):
 
     def _change(self, request: ApiRequest, id: str) -> Response:
         membership.find_membership(request.actor, id)
-        body, expected = self.validated(request, UserChangeBody), self.expected(request)
+        body, expected = self.validated(request, UpdateUserBody), self.expected(request)
         member = users.update_user(actor=request.actor, user_id=id, expected=expected, **body)
-        return ObjectResponse(write_changed(member), member.version, as_read=write_single(member))
+        row = UserRow.of(member)
+        as_read = SingleUserSerializer.write(row)
+        return ObjectResponse(ChangedUserSerializer.write(row), member.version, as_read=as_read)
 
     @serves(operations.DELETE_USER, Permission.USERS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
@@ -114,16 +117,16 @@ class Invitations(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """List open invitations, oldest first; expired ones are included."""
         rows = Invitation.objects.for_actor(request.actor).shown().open().order_by("pk")
-        return self.offset_page(request, rows, write_invitation)
+        return self.offset_page(request, rows, InvitationSerializer.write)
 
     @serves(operations.CREATE_INVITATION, Permission.USERS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """Invite an address by mail."""
-        body = self.validated(request, InvitationBody)
+        body = self.validated(request, CreateInvitationBody)
         with transaction.atomic():
             invitation = invitation_actions.invite(actor=request.actor, **body)
             check_mails(request._request, str(request.actor.organization_id), invitation.email)
-        return Response(write_invitation(invitation), status=201)
+        return Response(InvitationSerializer.write(invitation), status=201)
 
 
 class OneInvitation(PortalView):

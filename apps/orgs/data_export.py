@@ -23,7 +23,12 @@ from apps.orgs.lifecycle.organization_rows import locked
 from apps.orgs.members.membership_requirements import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
 from apps.sdk_keys.serializers import archived_keys as sdk_keys
-from apps.webhooks.api.serializers import write_delivery, write_endpoint, write_event_type, write_event_with_data
+from apps.webhooks.api.serializers import (
+    DeliverySerializer,
+    EventTypeSerializer,
+    EventWithDataSerializer,
+    WebhookEndpointSerializer,
+)
 from apps.webhooks.models import Delivery, Endpoint, Event, EventType
 
 
@@ -130,7 +135,7 @@ def export_notices(actor: Actor) -> Iterator[dict[str, Any]]:
 def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield every endpoint that isn't deleted; the query of its URL can contain a token, so it is masked too."""
     for each in _rows(Endpoint.objects.for_actor(actor).existing()):
-        written = write_endpoint(each) | {"url": each.shown_url}
+        written = WebhookEndpointSerializer.write(each) | {"url": each.shown_url}
         del written["warnings"]
         yield written
 
@@ -138,17 +143,17 @@ def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
 def event_types(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the event types of the organization's events."""
     used = set(Event.objects.for_actor(actor).order_by().values_list("type", flat=True).distinct())
-    yield from map(write_event_type, EventType.objects.filter(name__in=used))
+    yield from map(EventTypeSerializer.write, EventType.objects.filter(name__in=used))
 
 
 def events(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the stored events without tests, with their data while it is retained."""
-    yield from map(write_event_with_data, _rows(Event.objects.for_actor(actor).filter(test=False)))
+    yield from map(EventWithDataSerializer.write, _rows(Event.objects.for_actor(actor).filter(test=False)))
 
 
 def deliveries(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the stored deliveries, without attempts."""
-    yield from map(write_delivery, _rows(Delivery.objects.for_actor(actor).select_related("endpoint")))
+    yield from map(DeliverySerializer.write, _rows(Delivery.objects.for_actor(actor).select_related("endpoint")))
 
 
 @transaction.atomic

@@ -3,65 +3,155 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.hashers import make_password
 from rest_framework import serializers
 
 from apps.base.errors import Invalid
-from apps.base.identifiers import encode
 from apps.base.rest.error_responses import shown_fields
-from apps.base.rest.serializers import SECRET_INPUT, Opaque, StrictSerializer, Text, from_validation
-from apps.base.text.mail_addresses import MAX_ADDRESS_LENGTH, canonical_address, check_address
+from apps.base.rest.fields import (
+    SECRET_INPUT,
+    AnyObject,
+    Choice,
+    Constant,
+    Email,
+    Id,
+    ListOf,
+    Nested,
+    Opaque,
+    StrictInteger,
+    Text,
+    Timestamp,
+)
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, from_validation
 from apps.base.text.redaction import hide_keys
-from apps.base.timestamps import format_timestamp
 from apps.orgs.members.users import NewUser
-from apps.orgs.models import Invitation, Membership, Role, User
+from apps.orgs.models import Membership, Role
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 MAX_BATCH_SIZE = 100
 
 
-class Email(serializers.EmailField):
-    """An address as a JSON string."""
+class UserSerializer(ResponseSerializer):
+    """A member of the organization. The row is a ``UserRow``."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MAX_ADDRESS_LENGTH, **options)
-        # Replaces the validators of DRF's field, so that one mistake gives one message.
-        self.validators = [check_address]
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return the canonical spelling; refuse other types, and strings that are too long as sent."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        if len(data) > MAX_ADDRESS_LENGTH:
-            self.fail("max_length", max_length=MAX_ADDRESS_LENGTH)
-        return canonical_address(super().to_internal_value(data))
+    id = Id("The user's id.", prefix="user", source="public_key")
+    name = Text("The user's name.", example="Jo Martin", max_length=150)
+    email = Email("The user's mail address, which is also the login.")
+    created_at = Timestamp("When the user joined the organization.")
 
 
-class NewUserBody(StrictSerializer):
-    """``POST /v1/users``."""
+class SingleUserSerializer(UserSerializer):
+    """A member of the organization, with the time of the last change."""
 
-    name = Text(max_length=150)
-    email = Email()
-    password = Opaque(
-        min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, style=SECRET_INPUT
+    updated_at = Timestamp("When name, address or membership last changed.", example="2026-11-22T10:05:00Z")
+
+
+class ChangedUserSerializer(ResponseSerializer):
+    """A member of the organization after a change."""
+
+    id = UserSerializer.field("id", source="public_key")
+    name = UserSerializer.field("name")
+    email = UserSerializer.field("email")
+    updated_at = SingleUserSerializer.field("updated_at")
+
+
+class CreatedUserSerializer(ResponseSerializer):
+    """A user of a batch that was created."""
+
+    status = Constant(201, "The status that the user alone would have been answered with.")
+    user = Nested(UserSerializer, "The user.", source="*")
+
+
+class RefusedUserSerializer(ResponseSerializer):
+    """A user of a batch that was refused. The row is an Invalid."""
+
+    status = StrictInteger("The status that the user alone would have been answered with.", example=400, min_value=400)
+    error = Opaque("What is wrong, as a sentence.", example="email: Enter a valid email address.", method="get_error")
+    fields_ = AnyObject(
+        "The fields that are wrong, each with its messages.",
+        example={"email": ["Enter a valid email address."]},
+        values={"type": "array", "items": {"type": "string"}},
+        name="fields",
+        method="get_wrong_fields",
+    )
+
+    def get_error(self, error: Invalid) -> str:
+        """Return the sentence, without what looks like a key."""
+        return hide_keys(str(error))
+
+    def get_wrong_fields(self, error: Invalid) -> dict[str, list[str]]:
+        """Return the messages by field."""
+        return shown_fields(error)
+
+
+class UserResultSerializer(ResponseSerializer):
+    """What became of one user of a batch."""
+
+    variants = (CreatedUserSerializer, RefusedUserSerializer)
+
+
+class UserBatchResultSerializer(ResponseSerializer):
+    """What became of the users of a batch."""
+
+    results = ListOf(
+        Nested(UserResultSerializer),
+        "The results, in the order of the request.",
+        example=[CreatedUserSerializer.example(), RefusedUserSerializer.example()],
     )
 
 
-class Anything(serializers.Field[Any, Any, Any, Any]):
-    """A value that is validated later."""
+class UserBatchSerializer(ResponseSerializer):
+    """The users of a batch, all of them created."""
+
+    results = ListOf(Nested(CreatedUserSerializer), "The results, in the order of the request.")
+
+
+class InvitationSerializer(ResponseSerializer):
+    """An invitation that was neither accepted nor withdrawn."""
+
+    id = Id("The invitation's id.", prefix="inv", source="public_id")
+    email = Email("The address that it was sent to.", example="kim@example.com")
+    role = Choice(Role.values, "The role that the invited person gets.", example="viewer")
+    expires_at = Timestamp("When its link stops working.", example="2026-11-29T10:00:00Z")
+
+
+class CreateUserBody(StrictSerializer):
+    """A new user, who becomes a viewer."""
+
+    name = UserSerializer.field("name")
+    email = UserSerializer.field("email")
+    password = Opaque(
+        "The password that the user signs in with.",
+        example="correct horse battery",
+        min_length=MIN_PASSWORD_LENGTH,
+        max_length=MAX_PASSWORD_LENGTH,
+        trim_whitespace=False,
+        style=SECRET_INPUT,
+    )
+
+
+class UncheckedUser(Nested):
+    """A user of a batch: any JSON value, which is checked with the others later (``validate_each``)."""
+
+    def __init__(self, help_text: str = "", **options: Any) -> None:
+        super().__init__(CreateUserBody, help_text, **options)
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the value unchanged."""
         return data
 
 
-class NewUsersBody(StrictSerializer):
-    """``POST /v1/users/batch``: each user is validated separately, so an invalid one does not affect the others."""
+class CreateUsersBody(StrictSerializer):
+    """Users to create. Each is validated separately, so an invalid one does not affect the others."""
 
-    users = serializers.ListField(
-        child=Anything(allow_null=True), min_length=1, max_length=MAX_BATCH_SIZE, style=SECRET_INPUT
+    users = ListOf(
+        UncheckedUser(allow_null=True),
+        "Up to 100 users, each as for the creation of a single one.",
+        min_length=1,
+        max_length=MAX_BATCH_SIZE,
+        style=SECRET_INPUT,
     )
 
     def to_internal_value(self, data: Any) -> Any:
@@ -71,13 +161,14 @@ class NewUsersBody(StrictSerializer):
         return super().to_internal_value(data)
 
 
-class UserChangeBody(StrictSerializer):
-    """``PATCH /v1/users/{id}``: name, email or both."""
+class UpdateUserBody(StrictSerializer):
+    """Changes to a user: name, email or both."""
 
     takes_no_empty_body = True
+    usual = ("name",)
 
-    name = Text(max_length=150, required=False)
-    email = Email(required=False)
+    name = UserSerializer.field("name", example="Jo Martin-Roy", required=False)
+    email = UserSerializer.field("email", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse an empty change."""
@@ -86,21 +177,11 @@ class UserChangeBody(StrictSerializer):
         return attrs
 
 
-class InvitationBody(StrictSerializer):
-    """``POST /v1/invitations``."""
+class CreateInvitationBody(StrictSerializer):
+    """Whom to invite, and to which role."""
 
-    email = Email()
-    role = serializers.ChoiceField(choices=Role.values)
-
-
-def write_invitation(invitation: Invitation) -> dict[str, Any]:
-    """Return an invitation as the API shows it."""
-    return {
-        "id": invitation.public_id,
-        "email": invitation.email,
-        "role": invitation.role,
-        "expires_at": format_timestamp(invitation.expires_at),
-    }
+    email = InvitationSerializer.field("email")
+    role = InvitationSerializer.field("role")
 
 
 def prepare_new_user(values: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +191,7 @@ def prepare_new_user(values: dict[str, Any]) -> dict[str, Any]:
 
 def validate_each(values: dict[str, Any]) -> dict[str, Any]:
     """Validate each user of a batch; invalid ones become refusals."""
-    checkers = [NewUserBody(data=item) for item in values["users"]]
+    checkers = [CreateUserBody(data=item) for item in values["users"]]
     valid = iter(to_new_users([checker.validated_data for checker in checkers if checker.is_valid()]))
     return {"users": [from_validation(each.errors) if each.errors else next(valid) for each in checkers]}
 
@@ -123,35 +204,31 @@ def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:
 def write_result(result: Membership | Invalid) -> dict[str, Any]:
     """Return the result of one user of a batch."""
     if isinstance(result, Membership):
-        return {"status": 201, "user": write_listed(result)}
-    return {"status": result.status, "error": hide_keys(str(result)), "fields": shown_fields(result)}
+        return CreatedUserSerializer.write(UserRow.of(result))
+    return RefusedUserSerializer.write(result)
 
 
-def write_listed(member: Membership) -> dict[str, Any]:
-    """Return a user as lists and creation show it."""
-    return write_row(member.user_id, member.earlier_id, member.user.name, member.user.email, member.created_at)
+class UserRow(NamedTuple):
+    """What the API shows of a membership and its user; lists read just these columns, in this order."""
+
+    user_id: uuid.UUID
+    earlier_id: uuid.UUID | None
+    name: str
+    email: str
+    created_at: datetime
+    updated_at: datetime | None = None
+
+    @classmethod
+    def of(cls, member: Membership) -> "UserRow":
+        """Return the row of a membership; ``created_at`` is when the membership began."""
+        user = member.user
+        updated_at = max(user.updated_at, member.created_at)
+        return cls(member.user_id, member.earlier_id, user.name, user.email, member.created_at, updated_at)
+
+    @property
+    def public_key(self) -> uuid.UUID:
+        """The key of the user's public id."""
+        return self.earlier_id or self.user_id
 
 
-# The columns of a list, in the order of ``write_row``'s arguments.
 LIST_COLUMNS = ("user_id", "earlier_id", "user__name", "user__email", "created_at")
-
-
-def write_row(pk: uuid.UUID, earlier: uuid.UUID | None, name: str, email: str, created_at: datetime) -> dict[str, Any]:
-    """Return a user of a list from its columns; ``created_at`` is when the membership began."""
-    return {
-        "id": encode(User.id_prefix, earlier or pk),
-        "name": name,
-        "email": email,
-        "created_at": format_timestamp(created_at),
-    }
-
-
-def write_single(member: Membership) -> dict[str, Any]:
-    """Return a user as a single object."""
-    return {**write_listed(member), "updated_at": format_timestamp(max(member.user.updated_at, member.created_at))}
-
-
-def write_changed(member: Membership) -> dict[str, Any]:
-    """Return a user as the response to a change."""
-    single = write_single(member)
-    return {name: single[name] for name in ("id", "name", "email", "updated_at")}

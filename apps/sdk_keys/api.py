@@ -25,11 +25,13 @@ from apps.sdk_keys.device_identity import device_digest
 from apps.sdk_keys.key_query import SdkRow
 from apps.sdk_keys.models import Activation, Platform, SdkKey
 from apps.sdk_keys.serializers import (
-    ActivationBody,
-    VersionsBody,
-    write_activation,
-    write_own_activation,
-    write_sdk_key,
+    ActivateDeviceBody,
+    ActivationSerializer,
+    DeviceActivationSerializer,
+    HeartbeatBody,
+    NewDeviceActivationSerializer,
+    NewSdkKeySerializer,
+    SdkKeySerializer,
 )
 
 USUAL_HEADERS = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
@@ -51,7 +53,8 @@ KEYS = KeyResource(
     noun="an SDK key",
     model=SdkKey,
     chosen=_chosen,
-    write=write_sdk_key,
+    serializer=SdkKeySerializer,
+    new_serializer=NewSdkKeySerializer,
     actions=actions.KEY_ACTIONS,
     operations=operations.SDK_KEYS,
 )
@@ -65,13 +68,13 @@ class Activations(PortalView):
         """List activations, oldest first, including those deactivated within 90 days."""
         key = SdkKey.objects.for_actor(request.actor).with_public_id(id)
         rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id).order_by("pk")
-        return self.offset_page(request, rows, write_activation)
+        return self.offset_page(request, rows, ActivationSerializer.write)
 
 
 class OneActivation(PortalView):
     about = "One device of an SDK key."
 
-    @serves(operations.FREE_ACTIVATION, (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE))
+    @serves(operations.DEACTIVATE_ACTIVATION, (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE))
     def delete(self, request: ApiRequest, id: str, act: str) -> Response:
         """Deactivate a device, which invalidates its token."""
         actions.deactivate_activation(actor=request.actor, key_id=id, activation_id=act)
@@ -137,17 +140,18 @@ class SdkView(PortalView):
 
 
 class Activate(SdkView):
-    about = "A device that asks for a place."
+    about = "A device to activate."
 
     @serves(operations.ACTIVATE, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
         """Activate a device: 201, or 200 where it is already active; only this response contains the token."""
-        row, values = self.row(request), self.validated(request, ActivationBody)
+        row, values = self.row(request), self.validated(request, ActivateDeviceBody)
         self.count_device(request, device_digest(row.pool_id, values["device_id"]))
         check_app(row, values.pop("app_id", None) or "", values.pop("cert_sha256", None) or "")
         device = actions.Device(**values)
         activation, token, is_new = actions.activate(actor=request.actor, row=row, device=device)
-        return Response(write_own_activation(activation, token), status=201 if is_new else 200)
+        body = NewDeviceActivationSerializer.write(activation, token=token)
+        return Response(body, status=201 if is_new else 200)
 
 
 def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
@@ -165,14 +169,14 @@ def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
 
 
 class OwnActivation(SdkView):
-    about = "A device's own place."
+    about = "A device's own activation."
 
     @serves(operations.GET_OWN_ACTIVATION, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """Return the activation."""
-        return Response(write_own_activation(self.own_activation(request, id)))
+        return Response(DeviceActivationSerializer.write(self.own_activation(request, id)))
 
-    @serves(operations.FREE_OWN_ACTIVATION, ANY_KEY)
+    @serves(operations.DEACTIVATE_OWN_ACTIVATION, ANY_KEY)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """Deactivate the device."""
         actions.deactivate_own_activation(actor=request.actor, activation=self.own_activation(request, id))
@@ -182,10 +186,9 @@ class OwnActivation(SdkView):
 class Heartbeat(SdkView):
     about = "A device that is in use."
 
-    @serves(operations.BEAT, ANY_KEY, idempotent=False)
+    @serves(operations.RECORD_HEARTBEAT, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest, id: str) -> Response:
         """Record that the device is in use."""
-        activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)
-        return Response(
-            write_own_activation(actions.record_heartbeat(actor=request.actor, activation=activation, **values))
-        )
+        activation, values = self.own_activation(request, id), self.validated(request, HeartbeatBody)
+        activation = actions.record_heartbeat(actor=request.actor, activation=activation, **values)
+        return Response(DeviceActivationSerializer.write(activation))

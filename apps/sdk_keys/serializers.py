@@ -1,28 +1,28 @@
 """Request bodies and serialization of SDK keys and activations."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
-from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.rest.serializers import (
-    Opaque,
-    StrictBoolean,
-    StrictInteger,
-    StrictSerializer,
-    Text,
-    TextList,
-)
+from apps.base.rest.fields import Choice, Id, Opaque, Schema, StrictInteger, Text, TextList, Timestamp
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.base.text.redaction import sanitize
 from apps.base.text.rules import UNREADABLE
-from apps.base.timestamps import format_timestamp
-from apps.credentials.rules import MAX_DAYS, Lifetime
-from apps.credentials.serializers import WAYS, lifetime_from, serialize_in_batches, write_lifecycle
+from apps.credentials.rules import Lifetime
+from apps.credentials.serializers import WAYS, KeySerializer, NewKeyBody, lifetime_from
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.app_rules import MAX_DEVICES, MAX_INACTIVE_DAYS
-from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, MAX_REPORTED_LENGTH, Activation, SdkKey
+from apps.sdk_keys.models import (
+    DEFAULT_INACTIVE_DAYS,
+    MAX_REPORTED_LENGTH,
+    Activation,
+    DeactivationReason,
+    Platform,
+    SdkKey,
+)
 
 MAX_DEVICE_ID_LENGTH = 200
 
@@ -30,8 +30,8 @@ MAX_DEVICE_ID_LENGTH = 200
 class Reported(Opaque):
     """A text that a device reports. It is corrected, never refused, because released apps are hard to fix."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_blank=True, **options)
+    def __init__(self, help_text: str = "", **options: Any) -> None:
+        super().__init__(help_text, allow_blank=True, **options)
 
     def to_internal_value(self, data: Any) -> str:
         """Return the text on one line, with keys redacted, truncated to ``MAX_REPORTED_LENGTH``."""
@@ -40,25 +40,141 @@ class Reported(Opaque):
         visible = "".join(letter if letter.isprintable() else " " for letter in UNREADABLE.sub(" ", text))
         return sanitize(" ".join(visible.split()), MAX_REPORTED_LENGTH)
 
+    def type_schema(self, is_body: bool) -> Schema:
+        """Describe a string; of what else devices send, numbers are taken too."""
+        return {"type": ["string", "number"]} if is_body else super().type_schema(is_body)
+
+
+# Objects
+
+
+class SdkKeySerializer(KeySerializer):
+    """An SDK key, for the copies of one app."""
+
+    id = KeySerializer.field("id", prefix="sdk")
+    name = KeySerializer.field("name", example="iOS app")
+    mask = KeySerializer.field("mask", example="ips_7c1D••••a8Qe")
+    platform = Choice(Platform.values, "What the app runs on.")
+    app_id = Text(
+        "The bundle id (iOS) or the package name (Android) of the app.",
+        example="com.acme.app",
+        allow_null=True,
+        max_length=255,
+    )
+    cert_sha256 = Text(
+        "The SHA-256 fingerprint of the certificate that the app is signed with, for Android: 64 hexadecimal digits.",
+        allow_null=True,
+        max_length=95,
+    )
+    origins = TextList("The origins that the key is accepted from, for the web: scheme, host and port.", example=[])
+    activation_limit = StrictInteger(
+        "How many devices can be active at once; null: any number.",
+        example=500,
+        allow_null=True,
+        min_value=1,
+        max_value=MAX_DEVICES,
+        source="pool.activation_limit",
+    )
+    active_count = StrictInteger("How many devices are active.", example=412, source="pool.active_count")
+    inactive_after_days = StrictInteger(
+        "After how many days without a call a device is deactivated; null: never.",
+        example=90,
+        allow_null=True,
+        min_value=1,
+        max_value=MAX_INACTIVE_DAYS,
+        source="pool.inactive_after_days",
+    )
+    replaces = KeySerializer.field("replaces", prefix="sdk", source="replaces_id")
+    replaced_by = KeySerializer.field("replaced_by", prefix="sdk", method="get_successor")
+
+
+class NewSdkKeySerializer(SdkKeySerializer):
+    """An SDK key with its secret, which is in the response that creates it and never again."""
+
+    key = Opaque(
+        "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
+        example="ips_SHOWN_ONCE_IN_THIS_ANSWER",
+        method="get_secret",
+        required=False,
+    )
+
+    def get_secret(self, _key: SdkKey) -> str | None:
+        """Return the secret that the view knows."""
+        return self.context.get("secret")
+
+
+def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
+    """Yield every key, also expired and revoked ones, masked, for the data export."""
+    return SdkKeySerializer.write_in_batches(SdkKey.objects.for_actor(actor))
+
+
+class DeviceActivationSerializer(ResponseSerializer):
+    """An activation as its device sees it."""
+
+    id = Id("The activation's id.", prefix="act")
+    created_at = Timestamp("When the device was activated.")
+    expires_at = Timestamp(
+        "When the device is deactivated unless it calls before; null: never.",
+        example="2027-02-22T08:12:30Z",
+        allow_null=True,
+    )
+
+
+class NewDeviceActivationSerializer(DeviceActivationSerializer):
+    """An activation with its token, which is in the response that activates the device and never again."""
+
+    token = Opaque(
+        "What the device sends as X-Activation-Token.", example="SHOWN_ONCE_IN_THIS_ANSWER", method="get_token"
+    )
+
+    def get_token(self, _activation: Activation) -> str:
+        """Return the token that the view knows."""
+        return str(self.context["token"])
+
+
+class ActivationSerializer(ResponseSerializer):
+    """An activation as its organization sees it."""
+
+    id = DeviceActivationSerializer.field("id")
+    status = Choice(("active", "freed"), "Whether the device is active, or was deactivated.", method="get_status")
+    app_version = Opaque("The version of the app that the device reported.", example="4.2.0", allow_null=True)
+    os_version = Opaque("The version of the system that it reported.", example="iOS 26.1", allow_null=True)
+    created_at = DeviceActivationSerializer.field("created_at")
+    last_seen_at = Timestamp("When the device called last.", example="2026-11-24T08:12:30Z", allow_null=True)
+    last_seen_from = Opaque("The IP address that it called from.", example="203.0.113.24", allow_null=True)
+    expires_at = DeviceActivationSerializer.field("expires_at", method="get_expires_at")
+    freed_at = Timestamp("When it was deactivated.", allow_null=True)
+    freed_because = Choice(DeactivationReason.values, "Why it was deactivated.", example=None, allow_null=True)
+
+    def get_status(self, activation: Activation) -> str:
+        """Return whether the device is active."""
+        return "active" if activation.freed_at is None else "freed"
+
+    def get_expires_at(self, activation: Activation) -> datetime | None:
+        """Return when an active device is deactivated."""
+        return activation.expires_at if activation.freed_at is None else None
+
+
+# Bodies
+
 
 class AppBody(StrictSerializer):
     """The app that a key belongs to and its device limit."""
 
-    app_id = Text(max_length=255, required=False, allow_null=True)
-    cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
-    origins = TextList(required=False, allow_null=True)
-    activation_limit = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_DEVICES)
-    inactive_after_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_INACTIVE_DAYS)
+    app_id = SdkKeySerializer.field("app_id", required=False)
+    cert_sha256 = SdkKeySerializer.field("cert_sha256", required=False, allow_blank=True)
+    origins = SdkKeySerializer.field("origins", required=False, allow_null=True)
+    activation_limit = SdkKeySerializer.field("activation_limit", required=False)
+    inactive_after_days = SdkKeySerializer.field("inactive_after_days", required=False)
 
 
-class NewSdkKeyBody(AppBody):
+class CreateSdkKeyBody(AppBody, NewKeyBody):
     """A new SDK key, with at most one of the three lifetime fields; none: the organization's default."""
 
-    name = Text(max_length=100)
-    platform = Text(max_length=20)
-    expires_in_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
-    expires_at = Text(max_length=40, required=False, allow_null=True)
-    never_expires = StrictBoolean(required=False)
+    usual = ("name", "platform", "app_id", "activation_limit")
+
+    name = SdkKeySerializer.field("name")
+    platform = Text("What the app runs on: ios, android or web.", example="ios", max_length=20)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the action."""
@@ -68,12 +184,13 @@ class NewSdkKeyBody(AppBody):
         return {"new": NewSdkKey(lifetime=lifetime, **values)}
 
 
-class SdkKeyChangeBody(AppBody):
+class UpdateSdkKeyBody(AppBody):
     """Changes of an SDK key, at least one."""
 
     takes_no_empty_body = True
+    usual = ("activation_limit",)
 
-    name = Text(max_length=100, required=False)
+    name = SdkKeySerializer.field("name", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Raise ValidationError for an empty body."""
@@ -82,68 +199,24 @@ class SdkKeyChangeBody(AppBody):
         return attrs
 
 
-class VersionsBody(StrictSerializer):
+class HeartbeatBody(StrictSerializer):
     """The versions that a device reports with a heartbeat."""
 
-    app_version = Reported(required=False, allow_null=True)
-    os_version = Reported(required=False, allow_null=True)
+    usual = ("app_version",)
+
+    app_version = Reported("The version of the app.", example="4.2.0", required=False, allow_null=True)
+    os_version = Reported("The version of the system.", example="iOS 26.1", required=False, allow_null=True)
 
 
-class ActivationBody(VersionsBody):
+class ActivateDeviceBody(HeartbeatBody):
     """A device to activate and its app."""
 
-    device_id = Text(max_length=MAX_DEVICE_ID_LENGTH)
-    app_id = Text(max_length=255, required=False, allow_null=True, allow_blank=True)
-    cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
+    usual = ("device_id", "app_id", "app_version")
 
-
-def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
-    """Return the object of docs/api.md; ``text``: the key in plain text, only in the response that created it."""
-    body = {
-        "id": key.public_id,
-        "name": key.name,
-        "platform": str(key.platform),
-        "app_id": key.app_id or None,
-        "cert_sha256": key.cert_sha256 or None,
-        "origins": key.origins,
-        "activation_limit": key.pool.activation_limit,
-        "active_count": key.pool.active_count,
-        "inactive_after_days": key.pool.inactive_after_days,
-        "mask": key.mask,
-        "status": str(key.status),
-        **write_lifecycle(key, last_use),
-    }
-    return body if text is None else {**body, "key": text}
-
-
-def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Yield every key, also expired and revoked ones, masked, for the data export."""
-    return serialize_in_batches(SdkKey.objects.for_actor(actor), write_sdk_key)
-
-
-def write_own_activation(activation: Activation, token: str | None = None) -> dict[str, Any]:
-    """Return an activation as its device sees it; ``token`` only in the response to activation."""
-    body: dict[str, Any] = {"id": activation.public_id}
-    if token is not None:
-        body["token"] = token
-    return {
-        **body,
-        "created_at": format_timestamp(activation.created_at),
-        "expires_at": format_timestamp(activation.expires_at),
-    }
-
-
-def write_activation(activation: Activation) -> dict[str, Any]:
-    """Return an activation as its organization sees it."""
-    return {
-        "id": activation.public_id,
-        "status": "active" if activation.freed_at is None else "freed",
-        "app_version": activation.app_version or None,
-        "os_version": activation.os_version or None,
-        "created_at": format_timestamp(activation.created_at),
-        "last_seen_at": format_timestamp(activation.last_seen_at),
-        "last_seen_from": activation.last_seen_from or None,
-        "expires_at": format_timestamp(activation.expires_at) if activation.freed_at is None else None,
-        "freed_at": format_timestamp(activation.freed_at),
-        "freed_because": activation.freed_because or None,
-    }
+    device_id = Text(
+        "What tells this device from others, always the same.",
+        example="3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+        max_length=MAX_DEVICE_ID_LENGTH,
+    )
+    app_id = SdkKeySerializer.field("app_id", required=False, allow_blank=True)
+    cert_sha256 = SdkKeySerializer.field("cert_sha256", required=False, allow_blank=True)

@@ -114,5 +114,5 @@ def _shown(each: ServedOperation, language: str) -> dict[str, Any]:
 
 
 def _answer(status: int, answer: ResponseSpec) -> dict[str, Any]:
-    example = "" if answer.shape is None else json.dumps(answer.example, indent=2, ensure_ascii=False)
+    example = "" if answer.serializer is None else json.dumps(answer.example, indent=2, ensure_ascii=False)
     return {"status": status, "text": answer.text, "example": example, "media_types": answer.media_types}

@@ -7,14 +7,23 @@ import pytest
 
 from apps.base.error_codes import ERROR_CODES
 from apps.base.rest.operations import Operation
+from apps.base.rest.serializers import ApiSerializer
 from apps.base.rest.views import ANY_KEY, PortalView, serves
+from integrations_portal.api_docs.openapi.document import SharedComponents
 from integrations_portal.urls import documented
+from tests.contract import closed
 
 EVERY = [
     (route.callback.view_class, method, operation)  # type: ignore[attr-defined]
     for route in documented
     for method, operation in route.callback.view_class.operations.items()  # type: ignore[attr-defined]
 ]
+
+
+def whole_schema(serializer: type[ApiSerializer]) -> dict[str, Any]:
+    """Return the schema of a serializer with those that it refers to, without room for later versions."""
+    shared = SharedComponents()
+    return closed({**shared.add(serializer), "components": {"schemas": shared.schemas}})
 
 
 def named(each: Any) -> str:
@@ -30,11 +39,11 @@ def test_names_are_unique() -> None:
 @pytest.mark.parametrize("operation", [each[2] for each in EVERY], ids=named)
 def test_examples_are_what_the_schemas_say(operation: Operation) -> None:
     for answer in operation.responses.values():
-        if answer.shape is not None:
-            jsonschema_rs.validate(answer.shape.schema, answer.shape.example)
+        if answer.serializer is not None:
+            jsonschema_rs.validate(whole_schema(answer.serializer), answer.serializer.example())
     assert set(operation.error_codes) <= set(ERROR_CODES)
     for example in operation.more_examples.values():
-        schemas = [answer.shape.schema for answer in operation.responses.values() if answer.shape]
+        schemas = [whole_schema(answer.serializer) for answer in operation.responses.values() if answer.serializer]
         assert any(jsonschema_rs.is_valid(schema, example) for schema in schemas), example
 
 
@@ -43,8 +52,9 @@ def test_a_body_is_told_where_one_is_read(view: type[PortalView], method: str, o
     assert hasattr(view, method.lower())
     assert (operation.body is None) == (method in ("GET", "DELETE"))
     if operation.body is not None:
-        checker = operation.body(data=operation.example)
+        checker = operation.body(data=operation.body_example)
         assert checker.is_valid(), checker.errors
+        assert jsonschema_rs.is_valid(whole_schema(operation.body), operation.body_example)
 
 
 @pytest.mark.parametrize(("view", "method", "operation"), EVERY, ids=named)

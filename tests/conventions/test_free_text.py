@@ -13,7 +13,8 @@ from rest_framework import serializers
 
 from apps.base.crypto.secrets import new_key
 from apps.base.models import SpentForm
-from apps.base.rest.serializers import IPAddress, StrictSerializer, Text
+from apps.base.rest.fields import IPAddress, Text
+from apps.base.rest.serializers import StrictSerializer
 from apps.base.text.rules import plain_text
 from apps.base.web.forms import MailAddressField
 from apps.webhooks.models import Endpoint, Event

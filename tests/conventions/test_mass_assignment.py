@@ -218,9 +218,9 @@ def check(before: Rows, after: Rows, acme: Organization, rival: Organization) ->
 
 
 def test_each_user_of_a_batch_is_judged_alone(samples, admin_key, rival):
-    from apps.orgs.serializers import NewUserBody
+    from apps.orgs.serializers import CreateUserBody
 
-    bad = hostile(NewUserBody(), rival)
+    bad = hostile(CreateUserBody(), rival)
     before = everything()
     answer = Api(admin_key).post("/v1/users/batch", {"users": [{**PERSON, name: bad[name]} for name in WORST]})
     results = answer.json()["results"]

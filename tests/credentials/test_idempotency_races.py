@@ -111,7 +111,7 @@ def test_a_request_overtaken_before_the_change_gets_the_stored_response(admin_ke
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="on SQLite nobody writes beside an open transaction")
 def test_a_request_overtaken_within_the_change_rolls_back(admin_key, monkeypatch):
-    write, others = api_views.write_accepted, []
+    write, others = api_views.AcceptedEventSerializer.write, []
 
     def overtake() -> None:
         IdempotencyRecord.objects.update(reserved_at=timezone.now() - timedelta(seconds=61))
@@ -126,7 +126,7 @@ def test_a_request_overtaken_within_the_change_rolls_back(admin_key, monkeypatch
             thread.join(20)
         return write(accepted)
 
-    monkeypatch.setattr(api_views, "write_accepted", slow)
+    monkeypatch.setattr(api_views.AcceptedEventSerializer, "write", slow)
     late = post(admin_key, "/v1/events", EVENT)
     assert (kind_of(others[0]), kind_of(late)) == ("first", "replayed")
     assert late.content == others[0].content

@@ -23,8 +23,6 @@ from apps.audit.calls.usage_report import (
 )
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.identifiers import encode
-from apps.base.timestamps import format_timestamp
 from apps.base.web.charts import stacked_chart
 
 MAX_ROWS = 50
@@ -71,35 +69,6 @@ def keys_by_pk(actor: Actor, figures: UsageReport) -> dict[UUID, ApiKey]:
     return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in figures.keys])
 
 
-# The API
-
-
-def write_usage(figures: UsageReport, use: LastUse | None) -> dict[str, Any]:
-    """Return a key's usage as docs/api.md describes it."""
-    return {
-        "total": figures.total,
-        "by_status": figures.by_status,
-        "series": [
-            {"at": format_timestamp(each.at), "count": each.calls, "errors": each.errors} for each in figures.series
-        ],
-        "routes": [{"method": method, "route": route, "count": calls} for (method, route), calls in figures.routes],
-        "addresses": [
-            {"address": each.address or None, "count": each.calls, "last_at": format_timestamp(each.last_at)}
-            for each in figures.addresses
-        ],
-        "scopes_used": figures.scopes,
-        "last_used_at": format_timestamp(use.at) if use else None,
-        "last_used_from": (use.address or None) if use else None,
-    }
-
-
-def write_usage_of_organization(actor: Actor, figures: UsageReport) -> dict[str, Any]:
-    """Return an organization's usage, with the number of requests of each key."""
-    known = keys_by_pk(actor, figures)
-    keys = [{"id": encode(ApiKey.id_prefix, pk), "count": calls} for pk, calls in figures.keys if pk in known]
-    return {**write_usage(figures, last_use_of_organization(actor)), "keys": keys}
-
-
 # The pages
 
 
@@ -136,7 +105,9 @@ def _page(figures: UsageReport, choice: str, span: Span) -> dict[str, Any]:
         "total": figures.total,
         "stats": _stats(figures),
         "chart": _chart(figures, SPANS[choice]),
-        "routes": [{"method": what[0], "route": what[1], **_share(calls, figures.total)} for what, calls in routes],
+        "routes": [
+            {"method": each.method, "route": each.route, **_share(each.calls, figures.total)} for each in routes
+        ],
         "addresses": [
             {"address": each.address, "last_at": each.last_at, **_share(each.calls, figures.total)}
             for each in figures.addresses[:MAX_ROWS]

@@ -4,6 +4,7 @@ Read from the rollups in a fixed number of queries: whole UTC days from the dail
 them from the hourly one.
 """
 
+import itertools
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -89,6 +90,21 @@ class AddressUsage(NamedTuple):
     last_at: datetime
 
 
+class RouteUsage(NamedTuple):
+    """The calls of one route."""
+
+    method: str
+    route: str
+    calls: int
+
+
+class KeyCalls(NamedTuple):
+    """The calls with one key, by its primary key."""
+
+    pk: uuid.UUID
+    calls: int
+
+
 @dataclass(slots=True)
 class UsageReport:
     """The usage of a span. Lists have the 200 entries with the most calls; ``keys`` has none for sessions."""
@@ -96,10 +112,10 @@ class UsageReport:
     total: int
     by_status: dict[str, int]
     series: list[Point]
-    routes: list[tuple[tuple[str, str], int]] = field(default_factory=list)
+    routes: list[RouteUsage] = field(default_factory=list)
     addresses: list[AddressUsage] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
-    keys: list[tuple[uuid.UUID, int]] = field(default_factory=list)
+    keys: list[KeyCalls] = field(default_factory=list)
 
 
 def key_usage(organization_id: uuid.UUID, credential_id: uuid.UUID, span: Span) -> UsageReport:
@@ -127,9 +143,12 @@ def _report(whose: dict[str, uuid.UUID], span: Span) -> UsageReport:
         addresses[address] = AddressUsage(address, before.calls + calls, max(before.last_at, last_at))
         scopes.update(used.split())
     keys.pop(NO_CREDENTIAL, None)
-    report.routes = sorted(routes.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+    busiest = sorted(routes.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+    report.routes = [RouteUsage(*what, calls) for what, calls in busiest]
     report.addresses = sorted(addresses.values(), key=lambda each: (-each.calls, each.address))[:MAX_LISTED]
-    report.keys = sorted(keys.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+    report.keys = sorted(itertools.starmap(KeyCalls, keys.items()), key=lambda each: (-each.calls, each.pk))[
+        :MAX_LISTED
+    ]
     report.scopes = sorted(scopes)
     return report
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from apps.audit.timeline.sources import Party, Row
+from apps.audit.models import Outcome
+from apps.audit.timeline.sources import Http, Row
+from apps.base.rest.fields import AnyObject, Choice, Decimal, Id, Nested, Opaque, StrictInteger, Timestamp
 from apps.base.rest.renderers import to_json
-from apps.base.timestamps import format_timestamp_ms
+from apps.base.rest.serializers import ResponseSerializer
 from apps.base.web.downloads import MARK, csv_text
 
 DURATION_DIGITS = 3
@@ -20,41 +22,93 @@ COLUMNS = (
 )  # fmt: skip
 
 
+CATEGORIES = ("change", "api_call", "delivery")
+
+
+class ActorSerializer(ResponseSerializer):
+    """Who did it."""
+
+    kind = Opaque("The kind of actor: user, api_key, sdk_key, operator or system.", example="user")
+    id = Opaque("The actor's id.", example="user_01JD2V8Q4ZK7M3X9T5B6CW")
+    label_ = Opaque("The actor's name at that time.", example="Ada Martin", name="label", source="label")
+
+
+class TargetSerializer(ResponseSerializer):
+    """What it was done to."""
+
+    kind = Opaque("The kind of object.", example="api_key")
+    id = Opaque("The object's id; of a call its route.", example="key_01JD2V8Q4ZK7M3X9T5B6CW")
+    label_ = Opaque("The object's name at that time.", example="Production server", name="label", source="label")
+
+
+class SourceSerializer(ResponseSerializer):
+    """Where the request came from."""
+
+    address = Opaque("The IP address.", example="203.0.113.24", allow_null=True)
+    user_agent = Opaque("What the client calls itself.", example="curl/8.5.0")
+
+
+class HttpSerializer(ResponseSerializer):
+    """The HTTP request of a call or of a delivery's attempt."""
+
+    method_ = Opaque("The HTTP method.", example="GET", name="method", source="method")
+    route = Opaque("The path, with its parameters in braces; of a delivery the event's type.", example="/v1/users")
+    status = StrictInteger("The HTTP status of the response.", example=200, allow_null=True)
+    duration_ms = Decimal("How many milliseconds it took.", example=12.5, method="get_duration", allow_null=True)
+    url = Opaque(
+        "Where a delivery was sent; the values of the query are masked. Only deliveries have it.",
+        allow_null=True,
+        required=False,
+    )
+
+    def get_duration(self, http: Http) -> float | None:
+        """Return milliseconds, rounded to microseconds."""
+        return None if http.duration_ms is None else round(http.duration_ms, DURATION_DIGITS)
+
+
+class AuditEntrySerializer(ResponseSerializer):
+    """An entry of the audit log: a change, a call of the API, or an attempt to deliver."""
+
+    id = Id("The entry's id.", prefix="aud")
+    seq = StrictInteger(
+        "The number of a sealed change, from 1 without gaps; null for others, and until it is sealed.",
+        example=41,
+        allow_null=True,
+        min_value=1,
+    )
+    hash = Opaque(
+        "The SHA-256 hash that seals a change and those before it.",
+        example="9f" * 32,
+        pattern="^[0-9a-f]{64}$",
+        allow_null=True,
+    )
+    category = Choice(CATEGORIES, "The kind of entry.")
+    at = Timestamp("When it happened.", milliseconds=True)
+    actor = Nested(ActorSerializer, "Who did it.")
+    action = Opaque("What was done, as a word that does not change.", example="api_key.revoked")
+    sentence = Opaque("What was done, in words.", example="API key revoked")
+    target = Nested(TargetSerializer, "What it was done to.")
+    changes = AnyObject(
+        "The fields that changed, each with the values before and after.",
+        example={"status": ["active", "revoked"]},
+        values={"type": "array", "items": {}},
+    )
+    outcome = Choice(Outcome.values, "How it ended.")
+    source_ = Nested(SourceSerializer, "Where the request came from.", name="source", source="*")
+    request_id = Opaque("The id of the request.", example="req-01JD2V8Q4ZK7")
+    http = Nested(HttpSerializer, "The HTTP request; null for changes.", example=None, allow_null=True)
+
+    def to_representation(self, instance: Row) -> dict[str, Any]:
+        """Return the entry; of HTTP requests, only those of deliveries have a URL."""
+        body = super().to_representation(instance)
+        if instance.http is not None and instance.category == "delivery":
+            body["http"]["url"] = instance.http.url
+        return body
+
+
 def write_row(row: Row) -> dict[str, Any]:
     """Return one row in the shape of ``GET /v1/audit-log``."""
-    return {
-        "id": row.id,
-        "seq": row.seq,
-        "hash": row.hash,
-        "category": row.category,
-        "at": format_timestamp_ms(row.at),
-        "actor": _party(row.actor),
-        "action": row.action,
-        "sentence": row.sentence,
-        "target": _party(row.target),
-        "changes": row.changes,
-        "outcome": str(row.outcome),
-        "source": {"address": row.address, "user_agent": row.user_agent},
-        "request_id": row.request_id,
-        "http": _http(row),
-    }
-
-
-def _party(party: Party) -> dict[str, str]:
-    return {"kind": party.kind, "id": party.id, "label": party.label}
-
-
-def _http(row: Row) -> dict[str, Any] | None:
-    if row.http is None:
-        return None
-    duration = row.http.duration_ms
-    http = {
-        "method": row.http.method,
-        "route": row.http.route,
-        "status": row.http.status,
-        "duration_ms": None if duration is None else round(duration, DURATION_DIGITS),
-    }
-    return {**http, "url": row.http.url} if row.category == "delivery" else http
+    return AuditEntrySerializer.write(row)
 
 
 def write_head(file_format: str) -> str:

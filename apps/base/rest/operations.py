@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from apps.base.permissions import Permission
-from apps.base.rest.serializers import StrictSerializer
-from apps.base.rest.shapes import Schema, Shape
+from apps.base.rest.fields import Described, Schema, Timestamp
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 
 # In display order.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -34,10 +34,10 @@ PAGE_PARAMETERS: Mapping[Paging, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """A successful response: its description and its body. ``shape`` None: no body."""
+    """A successful response: its description and the serializer of its body, or of each object of a list (``many``)."""
 
     text: str
-    shape: Shape | None = None
+    serializer: type[ResponseSerializer] | None = None
     many: bool = False
     # The media types of a file; empty: JSON.
     media_types: tuple[str, ...] = ()
@@ -45,25 +45,38 @@ class ResponseSpec:
     @property
     def example(self) -> Any:
         """Return an example of the body."""
-        if self.shape is None:
+        if self.serializer is None:
             return None
-        return [self.shape.example] if self.many else self.shape.example
+        return [self.serializer.example()] if self.many else self.serializer.example()
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A query parameter or a header (``where``).
+    """A query parameter or a header (``where``), described by a field.
 
-    ``many``: a list of values, separated by commas or repeated; ``schema`` is that of one value.
+    ``many``: a list of values, separated by commas or repeated; the field is that of one value.
     """
 
     name: str
-    text: str
-    schema: Schema
+    field: Described
     where: str = "query"
     required: bool = False
-    example: Any = None
     many: bool = False
+
+    @property
+    def text(self) -> str:
+        """The description."""
+        return str(self.field.help_text)
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of one value."""
+        return self.field.type_schema(is_body=True)
+
+    @property
+    def example(self) -> Any:
+        """A value to begin with, for parameters that a request cannot do without."""
+        return self.field.example() if self.required or self.where == "header" else None
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,13 @@ class Operation:
     if_match: bool = False
     heavy: bool = False
 
+    @property
+    def body_example(self) -> Any:
+        """Return the declared example of a body, else the one of its serializer; None if there is no body."""
+        if self.example is not None or self.body is None:
+            return self.example
+        return self.body.example()
+
     @cached_property
     def query_names(self) -> dict[str, bool]:
         """The accepted query parameters, each with whether it can be repeated."""
@@ -105,11 +125,9 @@ class Operation:
 def time_range_parameters(of: str) -> tuple[Parameter, ...]:
     """Return the parameters ``since`` and ``until``, which filter ``of`` by time."""
     return (
-        Parameter("since", f"Only {of} from this moment on; a date is 00:00 UTC of that day.", TIMESTAMP),
-        Parameter("until", f"Only {of} before this moment.", TIMESTAMP),
+        Parameter("since", Timestamp(f"Only {of} from this time on; a date is 00:00 UTC of that day.")),
+        Parameter("until", Timestamp(f"Only {of} before this time.")),
     )
 
 
-# RFC 3339, or a date. No "format": "date-time" does not allow dates.
-TIMESTAMP: Schema = {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z", "2026-11-22"]}
 DELETED = ResponseSpec("It is gone.")

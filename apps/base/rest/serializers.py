@@ -1,109 +1,173 @@
-"""Strict fields and serializers for request bodies: no unknown fields, and no conversion between JSON types."""
+"""Strict serializers of request bodies, and the serializers that write the objects of the public API."""
 
-import ipaddress
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
-from apps.base.text.rules import plain_text
-from apps.base.timestamps import parse_timestamp
-
-# As ``style`` of a field: the browsable API does not show what was sent in it again.
-SECRET_INPUT = {"input_type": "password"}
+from apps.base.rest.fields import Converter, Nested, Schema, schema_of
 
 
-class Opaque(serializers.CharField):
-    """A JSON string that is validated elsewhere or is a secret; DRF's field would convert numbers."""
+class NamedFields(serializers.SerializerMetaclass):
+    """Collects the fields of a serializer by their names in JSON, which ``name`` of a field may set."""
 
-    def to_internal_value(self, data: Any) -> str:
-        """Accept strings only, whose length is checked before they are trimmed."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        if self.max_length is not None and len(data) > self.max_length:
-            self.fail("max_length", max_length=self.max_length)
-        return super().to_internal_value(data)
+    @classmethod
+    def _get_declared_fields(cls, bases: Any, attrs: dict[str, Any]) -> dict[str, Any]:
+        found = super()._get_declared_fields(bases, attrs)
+        return {getattr(field, "api_name", "") or name: field for name, field in found.items()}
 
 
-class Text(Opaque):
-    """A JSON string that is stored, shown or named in an error: plain text, and no secret."""
+class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
+    """A body or an object of the public API, described by its fields."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(validators=[plain_text], **options)
+    _declared_fields: dict[str, Any]
+    # Whether it is sent by clients: then other fields are refused, and limits are part of its schema.
+    is_body: ClassVar[bool] = False
+    # The fields of the example; empty: those that are required.
+    usual: ClassVar[tuple[str, ...]] = ()
 
+    @classmethod
+    def schema_name(cls) -> str:
+        """Return the name of the schema, which generated clients give the class."""
+        return cls.__name__.removesuffix("Serializer")
 
-class IPAddress(Opaque):
-    """An IPv4 or IPv6 address as a JSON string."""
+    @classmethod
+    def schema(cls) -> Schema:
+        """Return the JSON Schema: closed for bodies; answers may get more fields in later versions."""
+        fields = cls._declared_fields
+        schema: Schema = {
+            "type": "object",
+            "description": (cls.__doc__ or "").partition("\n\n")[0].replace("\n    ", " "),
+            "properties": {name: schema_of(field, cls.is_body) for name, field in fields.items()},
+        }
+        required = [name for name, field in fields.items() if field.required]
+        if required:
+            schema["required"] = required
+        return {**schema, "additionalProperties": False} if cls.is_body else schema
 
-    default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
+    @classmethod
+    def field(cls, name: str, **changes: Any) -> Any:
+        """Return a copy of a field for another serializer, with changed options."""
+        return cls._declared_fields[name].but(**changes)
 
-    def to_internal_value(self, data: Any) -> str:
-        """Return the canonical form: without a zone, and an IPv4-mapped address as IPv4."""
-        try:
-            address = ipaddress.ip_address(super().to_internal_value(data))
-        except ValueError:
-            self.fail("address")
-        if isinstance(address, ipaddress.IPv6Address):
-            return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
-        return str(address)
+    @classmethod
+    def nested(cls) -> Iterator[type["ApiSerializer"]]:
+        """Yield the serializers that the schema refers to."""
+        for field in cls._declared_fields.values():
+            inner = getattr(field, "child", field)
+            if isinstance(inner, Nested):
+                yield inner.serializer
+            elif isinstance(inner, ApiSerializer):
+                yield type(inner)
 
+    @classmethod
+    def example(cls) -> Any:
+        """Return an example of the object, made of the examples of its fields."""
+        names = cls.usual or [name for name, field in cls._declared_fields.items() if field.required]
+        return {name: cls._declared_fields[name].example() for name in names}
 
-class Timestamp(serializers.Field[datetime, Any, Any, Any]):
-    """A time in RFC 3339, or a date, which is 00:00 UTC of that day."""
+    # As a field of another body:
 
-    default_error_messages = {"invalid": "Send a time such as 2026-11-22T10:00:00Z."}
+    def type_schema(self, is_body: bool) -> Schema:
+        """Refer to the schema of this serializer."""
+        return {"$ref": f"#/components/schemas/{self.schema_name()}"}
 
-    def to_internal_value(self, data: Any) -> datetime:
-        """Return the time in UTC."""
-        if not isinstance(data, str) or len(data) > 40:
-            self.fail("invalid")
-        try:
-            return parse_timestamp(str(self.field_name), data)
-        except Invalid as error:
-            raise serializers.ValidationError(str(error.message)) from None
-
-
-class StrictInteger(serializers.IntegerField):
-    """A JSON integer; not a string, a boolean or 1.0."""
-
-    def to_internal_value(self, data: Any) -> int:
-        """Accept integers only."""
-        if not isinstance(data, int) or isinstance(data, bool):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictBoolean(serializers.BooleanField):
-    """A JSON boolean; not the strings and numbers that DRF accepts."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        """Accept true and false only."""
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
-
-
-class TextList(serializers.ListField):
-    """A JSON list of strings."""
-
-    child = Text(max_length=200)
-
-    def to_internal_value(self, data: Any) -> list[str]:
-        """Accept lists only: DRF would iterate over other iterables."""
-        if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
-        return super().to_internal_value(data)
+    def but(self, **changes: Any) -> "ApiSerializer":
+        """Return a copy for another serializer, with changed options."""
+        return type(self)(**{**self._kwargs, **changes})
 
 
-class StrictSerializer(serializers.Serializer[Any]):
+class ResponseSerializer(ApiSerializer):
+    """An object in answers, written from a row by its fields, of which each says where its value is.
+
+    A field that is not required is left out where its value is None.
+    """
+
+    # Other serializers: each object is one of theirs (``variant_of``).
+    variants: ClassVar[tuple[type["ResponseSerializer"], ...]] = ()
+    # Of each field: name, function of the row or of serializer and row, whether of both, conversion to JSON.
+    _columns: ClassVar[tuple[tuple[str, Callable[..., Any], bool, Converter | None], ...]] = ()
+    _omitted_if_none: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        fields = cls._declared_fields
+        cls._columns = tuple(
+            (
+                name,
+                getattr(cls, field.method) if field.method else field.reader(name),
+                bool(field.method),
+                field.converter(),
+            )
+            for name, field in fields.items()
+        )
+        cls._omitted_if_none = tuple(name for name, field in fields.items() if not field.required)
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Return the JSON object of a row."""
+        body = {}
+        for name, read, is_method, convert in self._columns:
+            value = read(self, instance) if is_method else read(instance)
+            body[name] = value if convert is None or value is None else convert(value)
+        for name in self._omitted_if_none:
+            if body[name] is None:
+                del body[name]
+        return body
+
+    @classmethod
+    def write(cls, row: Any, **context: Any) -> dict[str, Any]:
+        """Return the JSON object of a row; ``context`` is what the serializer's methods know beside it."""
+        return cls(context=context).to_representation(row) if context else _without_context(cls).to_representation(row)
+
+    @classmethod
+    def write_all(cls, rows: Iterable[Any], **context: Any) -> list[dict[str, Any]]:
+        """Return the JSON objects of rows."""
+        serializer = cls(context=context)
+        return [serializer.to_representation(row) for row in rows]
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """Return the JSON Schema, which refers to the variants if there are any."""
+        if not cls.variants:
+            return super().schema()
+        references = [{"$ref": f"#/components/schemas/{each.schema_name()}"} for each in cls.variants]
+        return {"description": super().schema()["description"], "oneOf": references}
+
+    @classmethod
+    def nested(cls) -> Iterator[type[ApiSerializer]]:
+        """Yield the serializers that the schema refers to."""
+        yield from cls.variants
+        yield from super().nested()
+
+    @classmethod
+    def example(cls) -> Any:
+        """Return an example of the object, or of its first variant."""
+        if cls.variants:
+            return cls.variants[0].example()
+        names = cls.usual or list(cls._declared_fields)
+        return {name: cls._declared_fields[name].example() for name in names}
+
+
+@cache
+def _without_context(serializer: type[ResponseSerializer]) -> ResponseSerializer:
+    return serializer()
+
+
+class StrictSerializer(ApiSerializer):
     """A body without unknown fields. It only validates: actions write."""
 
+    is_body = True
     # Whether at least one of the optional fields is required; ``validate`` checks it, this declares it.
     takes_no_empty_body = False
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """Return the JSON Schema, with at least one field where an empty body is refused."""
+        return {**super().schema(), **({"minProperties": 1} if cls.takes_no_empty_body else {})}
 
     def run_validation(self, data: Any = empty) -> Any:
         """Report unknown fields together with the errors of known ones."""
@@ -124,6 +188,10 @@ class StrictSerializer(serializers.Serializer[Any]):
     @staticmethod
     def _unknown_errors(unknown: list[str]) -> dict[str, list[str]]:
         return {name: ["This field is not known here, or cannot be set."] for name in unknown}
+
+
+class EmptyBody(StrictSerializer):
+    """A body without fields."""
 
 
 def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -67,9 +67,9 @@ def request_for(operation: Operation, method: str, route: str, callers: tuple[st
     headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
                if each.where == "header"]  # fmt: skip
     answer = next(iter(operation.responses.values()))
-    kind = TEXT if answer.media_types else JSON if answer.shape is not None else NOTHING
+    kind = TEXT if answer.media_types else JSON if answer.serializer is not None else NOTHING
     url = (*url_of(route), f"?{urlencode(given)}") if given else url_of(route)
-    return SnippetRequest(method, url, (*_credential(callers), *headers), operation.example, answer=kind)
+    return SnippetRequest(method, url, (*_credential(callers), *headers), operation.body_example, answer=kind)
 
 
 def first_request(key: str = "") -> SnippetRequest:

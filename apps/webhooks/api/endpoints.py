@@ -1,6 +1,7 @@
 """``/v1/webhook-endpoints`` and ``/v1/event-types``."""
 
 import uuid
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -11,19 +12,20 @@ from apps.base.errors import NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.etags import ObjectResponse
+from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import ANY_KEY, PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
 from apps.webhooks.api.serializers import (
-    EmptyBody,
-    EnableBody,
-    EndpointChangeBody,
-    NewEndpointBody,
-    RotateBody,
-    TestBody,
-    write_delivery,
-    write_endpoint,
-    write_event_type,
+    CreateWebhookEndpointBody,
+    DeliverySerializer,
+    EnableWebhookEndpointBody,
+    EventTypeSerializer,
+    NewWebhookEndpointSerializer,
+    RotateWebhookSecretBody,
+    TestWebhookEndpointBody,
+    UpdateWebhookEndpointBody,
+    WebhookEndpointSerializer,
 )
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
 
@@ -49,11 +51,15 @@ def same_url_keys(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]
 
 
 def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
-    return ObjectResponse(_write_with_counts(endpoint), endpoint.version)
+    return ObjectResponse(_write([endpoint])[0], endpoint.version)
 
 
-def _write_with_counts(endpoint: Endpoint) -> dict[str, Any]:
-    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0), same_url_keys([endpoint])[endpoint.pk])
+def _write(endpoints: Sequence[Endpoint], **secret: str) -> list[dict[str, Any]]:
+    """Return the objects of endpoints; with their secret where that is given."""
+    serializer = NewWebhookEndpointSerializer if secret else WebhookEndpointSerializer
+    return serializer.write_all(
+        endpoints, held_counts=held_counts(endpoints), same_url=same_url_keys(endpoints), **secret
+    )
 
 
 class Endpoints(PortalView):
@@ -62,15 +68,14 @@ class Endpoints(PortalView):
     @serves(operations.LIST_ENDPOINTS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
-        counts, same_url = held_counts(response.data), same_url_keys(response.data)
-        response.data = [write_endpoint(each, counts.get(each.pk, 0), same_url[each.pk]) for each in response.data]
+        response.data = _write(response.data)
         return response
 
     @serves(operations.CREATE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        body = self.validated(request, NewEndpointBody)
+        body = self.validated(request, CreateWebhookEndpointBody)
         endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
-        return Response({**_write_with_counts(endpoint), "secret": secret}, status=201)
+        return Response(_write([endpoint], secret=secret)[0], status=201)
 
 
 class OneEndpoint(PortalView):
@@ -83,7 +88,7 @@ class OneEndpoint(PortalView):
     @serves(operations.UPDATE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
         endpoints_of(request).with_public_id(id)
-        body, expected = self.validated(request, EndpointChangeBody), self.expected(request)
+        body, expected = self.validated(request, UpdateWebhookEndpointBody), self.expected(request)
         endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
         return endpoint_response(endpoint)
 
@@ -100,8 +105,9 @@ class TestEndpoint(PortalView):
     @serves(operations.TEST_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         endpoints_of(request).with_public_id(id)
-        body = self.validated(request, TestBody)
-        return Response(write_delivery(actions.send_test(actor=request.actor, endpoint_id=id, **body)), status=202)
+        body = self.validated(request, TestWebhookEndpointBody)
+        delivery = actions.send_test(actor=request.actor, endpoint_id=id, **body)
+        return Response(DeliverySerializer.write(delivery), status=202)
 
 
 class PauseEndpoint(PortalView):
@@ -121,7 +127,7 @@ class EnableEndpoint(PortalView):
     @serves(operations.ENABLE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         endpoints_of(request).with_public_id(id)
-        body, expected = self.validated(request, EnableBody), self.expected(request)
+        body, expected = self.validated(request, EnableWebhookEndpointBody), self.expected(request)
         return endpoint_response(
             actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
         )
@@ -133,9 +139,9 @@ class RotateSecret(PortalView):
     @serves(operations.ROTATE_SECRET, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         endpoints_of(request).with_public_id(id)
-        body, expected = self.validated(request, RotateBody), self.expected(request)
+        body, expected = self.validated(request, RotateWebhookSecretBody), self.expected(request)
         endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
-        return Response({**_write_with_counts(endpoint), "secret": secret})
+        return Response(_write([endpoint], secret=secret)[0])
 
 
 # Event types
@@ -147,7 +153,7 @@ class EventTypes(PortalView):
     @serves(operations.LIST_EVENT_TYPES, ANY_KEY, etag=True)
     def get(self, request: ApiRequest) -> Response:
         rows = EventType.objects.order_by("name")
-        return self.offset_page(request, rows, write_event_type, key=attrgetter("name"), column="name")
+        return self.offset_page(request, rows, EventTypeSerializer.write, key=attrgetter("name"), column="name")
 
 
 class OneEventType(PortalView):
@@ -158,4 +164,4 @@ class OneEventType(PortalView):
         row = EventType.objects.filter(name=name).first()
         if row is None:
             raise NotFound()
-        return Response(write_event_type(row))
+        return Response(EventTypeSerializer.write(row))

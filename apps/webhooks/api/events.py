@@ -13,20 +13,20 @@ from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.query_parameters import choice_list_parameter, matching_list_parameter, time_parameter
+from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
 from apps.webhooks.api.serializers import (
-    EmptyBody,
-    NewEventBody,
-    NewEventsBody,
+    AcceptedEventSerializer,
+    AcceptedEventsSerializer,
+    DeliverySerializer,
+    DeliveryWithAttemptsSerializer,
+    EventSerializer,
+    EventWithDataSerializer,
+    PublishEventBody,
+    PublishEventsBody,
     event_arguments,
-    write_accepted,
-    write_accepted_batch,
-    write_delivery,
-    write_delivery_with_attempts,
-    write_event,
-    write_event_with_data,
 )
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
 from apps.webhooks.stats.list_conditions import with_literal_constants
@@ -59,12 +59,13 @@ class Events(PortalView):
         rows = events_of(request).defer("body").filter(_span(request))
         names, hidden = type_parameter(request, "type"), types_hidden_from(request.actor, "type")
         rows = rows if hidden is None else rows.exclude(hidden)
-        return self.cursor_page(request, rows.filter(_one_of("type", names)), write_event)
+        return self.cursor_page(request, rows.filter(_one_of("type", names)), EventSerializer.write)
 
     @serves(operations.PUBLISH_EVENT, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        body = self.validated(request, NewEventBody)
-        return Response(write_accepted(actions.publish_event(actor=request.actor, **event_arguments(body))), status=202)
+        body = self.validated(request, PublishEventBody)
+        accepted = actions.publish_event(actor=request.actor, **event_arguments(body))
+        return Response(AcceptedEventSerializer.write(accepted), status=202)
 
 
 class EventBatch(PortalView):
@@ -72,9 +73,9 @@ class EventBatch(PortalView):
 
     @serves(operations.PUBLISH_EVENTS, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        bodies = self.validated(request, NewEventsBody)["events"]
+        bodies = self.validated(request, PublishEventsBody)["events"]
         accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
-        return Response(write_accepted_batch(accepted), status=202)
+        return Response(AcceptedEventsSerializer.write(accepted), status=202)
 
 
 class OneEvent(PortalView):
@@ -84,14 +85,14 @@ class OneEvent(PortalView):
     def get(self, request: ApiRequest, id: str) -> Response:
         event: Event = events_of(request).with_public_id(id)
         require_scopes(request.actor, [event.type])
-        return Response(write_event_with_data(event))
+        return Response(EventWithDataSerializer.write(event))
 
 
 # Deliveries
 
 
 def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
-    """Return the deliveries that the caller can see, with the columns that ``write_delivery`` needs."""
+    """Return the deliveries that the caller can see, with the columns that ``DeliverySerializer`` needs."""
     rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
     return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
 
@@ -105,7 +106,7 @@ class Deliveries(PortalView):
         if hidden is not None:
             # A test carries the sample of its type, which every key can read.
             rows = rows.exclude(hidden, test=False)
-        return self.cursor_page(request, rows, write_delivery)
+        return self.cursor_page(request, rows, DeliverySerializer.write)
 
 
 def _filters(request: ApiRequest) -> Q:
@@ -148,7 +149,7 @@ class OneDelivery(PortalView):
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
         delivery: Delivery = rows.with_public_id(id)
         require_scopes(request.actor, [] if delivery.test else [delivery.event_type])
-        return Response(write_delivery_with_attempts(delivery))
+        return Response(DeliveryWithAttemptsSerializer.write(delivery))
 
 
 class RetryDelivery(PortalView):
@@ -159,4 +160,4 @@ class RetryDelivery(PortalView):
         deliveries_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         delivery = actions.retry_delivery(actor=request.actor, delivery_id=id)
-        return Response(write_delivery(delivery), status=202)
+        return Response(DeliverySerializer.write(delivery), status=202)

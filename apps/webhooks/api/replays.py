@@ -6,10 +6,11 @@ from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.etags import ObjectResponse
+from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
-from apps.webhooks.api.serializers import EmptyBody, ReplayBody, write_replay
+from apps.webhooks.api.serializers import ReplaySerializer, ReplayWebhookEndpointBody
 from apps.webhooks.models import Endpoint, ReplayJob
 
 
@@ -19,7 +20,7 @@ class ReplayEndpoint(PortalView):
     @serves(operations.REPLAY_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
-        body = self.validated(request, ReplayBody)
+        body = self.validated(request, ReplayWebhookEndpointBody)
         selection = actions.replay_selection(
             body["status"], body.get("event_types", ()), body.get("since"), body.get("until")
         )
@@ -27,7 +28,7 @@ class ReplayEndpoint(PortalView):
             return Response({"count": actions.count_replay(actor=request.actor, endpoint_id=id, selection=selection)})
         rate = body.get("rate_per_second")
         job = actions.start_replay(actor=request.actor, endpoint_id=id, selection=selection, rate_per_second=rate)
-        return Response(write_replay(job), status=202)
+        return Response(ReplaySerializer.write(job), status=202)
 
 
 def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
@@ -40,7 +41,7 @@ class Replays(PortalView):
 
     @serves(operations.LIST_REPLAYS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        return self.cursor_page(request, replays_of(request), write_replay)
+        return self.cursor_page(request, replays_of(request), ReplaySerializer.write)
 
 
 class OneReplay(PortalView):
@@ -49,7 +50,7 @@ class OneReplay(PortalView):
     @serves(operations.GET_REPLAY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         job: ReplayJob = replays_of(request).with_public_id(id)
-        return ObjectResponse(write_replay(job), job.version)
+        return ObjectResponse(ReplaySerializer.write(job), job.version)
 
 
 class CancelReplay(PortalView):
@@ -60,4 +61,4 @@ class CancelReplay(PortalView):
         replays_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         job = actions.cancel_replay(actor=request.actor, replay_id=id, expected=self.expected(request))
-        return ObjectResponse(write_replay(job), job.version)
+        return ObjectResponse(ReplaySerializer.write(job), job.version)

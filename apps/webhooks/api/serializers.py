@@ -2,24 +2,27 @@
 
 import json
 import uuid
-from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
-from rest_framework import serializers
-
 from apps.base.crypto.secrets import MASK_DOTS
-from apps.base.identifiers import encode
-from apps.base.rest.serializers import (
+from apps.base.rest.fields import (
+    EXAMPLE_ID_SUFFIX,
     SECRET_INPUT,
+    AnyObject,
+    Choice,
+    Id,
+    ListOf,
+    Nested,
     Opaque,
     StrictBoolean,
     StrictInteger,
-    StrictSerializer,
     Text,
     TextList,
+    TextMap,
     Timestamp,
 )
-from apps.base.timestamps import format_timestamp, format_timestamp_ms
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.webhooks.actions import HELD_CHOICES
 from apps.webhooks.engine.outcomes import NO_TIMINGS
 from apps.webhooks.models import (
@@ -28,102 +31,466 @@ from apps.webhooks.models import (
     DeliveryStatus,
     Endpoint,
     EndpointHealth,
+    EndpointStatus,
     Event,
+    EventOrigin,
     EventType,
     ReplayJob,
 )
+from apps.webhooks.models.replays import ReplayStatus
 from apps.webhooks.publishing import Accepted
+from apps.webhooks.stats.counters import ERRORS
+from apps.webhooks.types.builtin_types import HOST_EVENTS
 from apps.webhooks.view_models.failure_labels import what_to_try
 
+# For examples: the sample of the event type itself, so that it is accepted.
+DATA: dict[str, Any] = HOST_EVENTS["order.created"].sample
+EVENT_ID = f"evt_{EXAMPLE_ID_SUFFIX}"
+URL = "https://hooks.acme.example/in"
 MAX_BATCH_SIZE = 100
 
 
-class Headers(serializers.Field[dict[str, str], Any, Any, Any]):
-    """A JSON object whose values are strings."""
-
-    default_error_messages = {"invalid": "Headers are an object of name and value, both texts."}
-
-    def to_internal_value(self, data: Any) -> dict[str, str]:
-        if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
-            self.fail("invalid")
-        return data
+# Objects
 
 
-class AnyObject(serializers.Field[dict[str, Any], Any, Any, Any]):
-    """A JSON object with any members."""
+class EndpointWarningSerializer(ResponseSerializer):
+    """Something about an endpoint that may be a mistake. The row is the key of another endpoint with the same URL."""
 
-    default_error_messages = {"invalid": "This must be a JSON object."}
+    code = Choice(
+        ["duplicate_url"], "What it is: another endpoint has the same URL, so both get each event.", method="get_code"
+    )
+    endpoint = Id("The other endpoint.", prefix="ep", source="*")
 
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            self.fail("invalid")
-        return data
-
-
-class EndpointChangeBody(StrictSerializer):
-    """``PATCH /v1/webhook-endpoints/{id}``."""
-
-    url = Opaque(max_length=2048, required=False)
-    event_types = TextList(required=False, max_length=200)
-    description = Text(max_length=200, allow_blank=True, required=False)
-    headers = Headers(required=False, style=SECRET_INPUT)
-    rate_limit_per_second = StrictInteger(min_value=1, max_value=1000, allow_null=True, required=False)
-    max_in_flight = StrictInteger(min_value=1, max_value=64, required=False)
+    def get_code(self, _other: uuid.UUID) -> str:
+        """Return the one kind of warning there is."""
+        return "duplicate_url"
 
 
-class NewEndpointBody(EndpointChangeBody):
-    """``POST /v1/webhook-endpoints``."""
+class WebhookEndpointSerializer(ResponseSerializer):
+    """A webhook endpoint. Context: ``held_counts`` and ``same_url``, by primary key."""
 
-    url = Opaque(max_length=2048)
-    event_types = TextList(max_length=200)
+    id = Id("The endpoint's id.", prefix="ep", source="pk")
+    url = Opaque("Where events are sent.", example=URL, max_length=2048)
+    description = Text("What people know the endpoint by.", example="Order desk", max_length=200)
+    event_types = TextList(
+        "The types it gets: names, a prefix such as `order.*`, or `*` for all.", example=["order.*"], max_length=200
+    )
+    headers = TextMap(
+        "The organization's own headers; values are masked.", example={"X-Team": "••••"}, method="get_headers"
+    )
+    status = Choice(EndpointStatus.values, "Whether events are sent to it.", example="enabled")
+    health = Choice(EndpointHealth.values, "Whether its deliveries succeed.", example="healthy")
+    disabled_reason = Opaque("Why the portal disabled it.", allow_null=True)
+    rate_limit_per_second = StrictInteger(
+        "The most deliveries per second; null: no limit.", allow_null=True, min_value=1, max_value=1000
+    )
+    max_in_flight = StrictInteger("The most deliveries at a time.", example=16, min_value=1, max_value=64)
+    created_at = Timestamp("When it was created.")
+    held_count = StrictInteger(
+        "How many deliveries are held because it is paused or disabled.", example=0, method="get_held_count"
+    )
+    failing_since = Timestamp("Since when its deliveries fail.", method="get_failing_since", allow_null=True)
+    warnings = ListOf(
+        Nested(EndpointWarningSerializer), "What may be a mistake about it.", example=[], method="get_same_url"
+    )
 
+    def get_headers(self, endpoint: Endpoint) -> dict[str, str]:
+        """Return the headers with masked values."""
+        return dict.fromkeys(endpoint.own_headers or (), MASK_DOTS)
 
-class TestBody(StrictSerializer):
-    """``POST /v1/webhook-endpoints/{id}/test``."""
+    def get_held_count(self, endpoint: Endpoint) -> int:
+        """Return the number of held deliveries."""
+        return int(self.context.get("held_counts", {}).get(endpoint.pk, 0))
 
-    event_type = Text(max_length=100, required=False)
+    def get_failing_since(self, endpoint: Endpoint) -> datetime | None:
+        """Return when a failing endpoint began to fail."""
+        return endpoint.failing_since if endpoint.health == EndpointHealth.FAILING else None
 
-
-class EnableBody(StrictSerializer):
-    """``POST /v1/webhook-endpoints/{id}/enable``."""
-
-    held = serializers.ChoiceField(HELD_CHOICES, default="send")
-
-
-class RotateBody(StrictSerializer):
-    """``POST /v1/webhook-endpoints/{id}/rotate-secret``."""
-
-    overlap_seconds = StrictInteger(min_value=0, max_value=30 * 24 * 3600, default=86_400)
-
-
-class ReplayBody(StrictSerializer):
-    """``POST /v1/webhook-endpoints/{id}/replay``."""
-
-    since = Timestamp(allow_null=True, required=False)
-    until = Timestamp(allow_null=True, required=False)
-    status = TextList(default=lambda: [DeliveryStatus.EXHAUSTED.value], max_length=10)
-    event_types = TextList(required=False, min_length=1, max_length=200)
-    dry_run = StrictBoolean(default=False)
-    rate_per_second = StrictInteger(min_value=1, max_value=1000, allow_null=True, required=False)
-
-
-class EmptyBody(StrictSerializer):
-    """A POST without fields."""
-
-
-class NewEventBody(StrictSerializer):
-    """``POST /v1/events``; ``organization`` is only for platform keys."""
-
-    type = Text(max_length=100)
-    data = AnyObject()  # type: ignore[assignment]  # a field of the body, not DRF's property
-    id = Text(max_length=64, required=False)
-    organization = Text(max_length=60, required=False)
+    def get_same_url(self, endpoint: Endpoint) -> list[uuid.UUID]:
+        """Return the keys of the endpoints with the same URL."""
+        return list(self.context.get("same_url", {}).get(endpoint.pk, ()))
 
 
-class NewEventsBody(StrictSerializer):
-    """``POST /v1/events/batch``."""
+class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
+    """A webhook endpoint with its signing secret, which is in this response and never again. Context: ``secret``."""
 
-    events = serializers.ListField(child=NewEventBody(), min_length=1, max_length=MAX_BATCH_SIZE)
+    secret = Opaque(
+        "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",
+        example="whsec_SHOWN_ONCE_IN_THIS_ANSWER",
+        method="get_secret",
+        required=False,
+    )
+
+    def get_secret(self, _endpoint: Endpoint) -> str | None:
+        """Return the secret that the view knows."""
+        return self.context.get("secret")
+
+
+class EventTypeSerializer(ResponseSerializer):
+    """A type of events."""
+
+    name = Opaque("The type's name.", example="order.created")
+    description = Opaque("When events of this type are published.", example="Sent when an order is first stored.")
+    json_schema = AnyObject(
+        "The JSON Schema (draft 2020-12) of the events' data.",
+        example=HOST_EVENTS["order.created"].schema,
+        name="schema",
+        method="get_schema",
+    )
+    sample = AnyObject("An example of the data.", example=DATA)
+    origin = Choice(
+        EventOrigin.values, "Who publishes it: the portal, or the product that it belongs to.", example="host"
+    )
+    deprecated = StrictBoolean("Whether it will go.", source="is_deprecated")
+    replaced_by = Opaque("The type that takes its place.", allow_null=True)
+
+    def get_schema(self, row: EventType) -> dict[str, Any]:
+        """Return the schema as an object: true is {}, and false is {"not": {}} (JSON Schema, 4.3.2)."""
+        if isinstance(row.schema, bool):
+            return {} if row.schema else {"not": {}}
+        return row.schema
+
+
+class EventSerializer(ResponseSerializer):
+    """An event."""
+
+    id = Id("The event's id, which receivers get as webhook-id.", prefix="evt", source="pk")
+    kind = Opaque("The event's type.", example="order.created", name="type", source="type")
+    created_at = Timestamp("When it was accepted.", milliseconds=True)
+    deliveries = StrictInteger("How many endpoints it matched.", example=2, source="match_count")
+
+
+class EventWithDataSerializer(EventSerializer):
+    """An event with its data."""
+
+    payload = AnyObject(
+        "The event's data; null once it was deleted by age.",
+        example=DATA,
+        name="data",
+        method="get_data",
+        allow_null=True,
+    )
+
+    def get_data(self, event: Event) -> Any:
+        """Return the data of the body."""
+        return json.loads(event.body)["data"] if event.body else None
+
+
+class AcceptedEventSerializer(ResponseSerializer):
+    """An event that was accepted."""
+
+    id = EventSerializer.field("id", source="event_id")
+    kind = EventSerializer.field("type", source="type")
+    created_at = EventSerializer.field("created_at")
+    deliveries = EventSerializer.field("deliveries")
+    repeated = StrictBoolean("Whether an event with this id was accepted before; this is it.")
+
+
+class AcceptedEventsSerializer(ResponseSerializer):
+    """The events of a batch, all of them accepted. The row is the list of them."""
+
+    events = ListOf(Nested(AcceptedEventSerializer), "The events, in the order of the request.", source="*")
+    deliveries = StrictInteger("How many deliveries the batch made.", example=2, method="get_deliveries")
+
+    def get_deliveries(self, accepted: list[Accepted]) -> int:
+        """Return the number of new deliveries; repeated events make none."""
+        return sum(each.deliveries for each in accepted if not each.repeated)
+
+
+class DeliveryEventSerializer(ResponseSerializer):
+    """The event of a delivery."""
+
+    id = Id("The event's id.", prefix="evt", source="event_id")
+    kind = Opaque("The event's type.", example="order.created", name="type", source="event_type")
+
+
+class DeliveryEndpointSerializer(ResponseSerializer):
+    """The endpoint of a delivery or of a replay."""
+
+    id = Id("The endpoint's id.", prefix="ep", source="endpoint_id")
+    url = Opaque("Its URL; the values of the query are masked.", example=URL, source="endpoint.shown_url")
+
+
+class DeliverySerializer(ResponseSerializer):
+    """The delivery of an event to an endpoint; select its endpoint with it."""
+
+    id = Id("The delivery's id.", prefix="dlv", source="pk")
+    event = Nested(DeliveryEventSerializer, "The event.", source="*")
+    endpoint = Nested(DeliveryEndpointSerializer, "The endpoint.", source="*")
+    status = Choice(DeliveryStatus.values, "The delivery's state.", example="succeeded")
+    test = StrictBoolean("Whether it was sent by the test function, with sample data.")
+    replay_of = Id("The finished delivery that this one repeats.", prefix="dlv", source="replay_of_id", allow_null=True)
+    created_at = Timestamp("When the event was matched.", milliseconds=True)
+    attempt_count = StrictInteger("How many attempts count; those that failed on our side do not.", example=1)
+    next_attempt_at = Timestamp(
+        "When the next attempt is due.", milliseconds=True, method="get_next_attempt_at", allow_null=True
+    )
+    next_attempt_reason = Opaque(
+        "Why an attempt is due: retry, retry_after, no_network, shutdown, lost, manual, released, replay or test.",
+        method="get_next_attempt_reason",
+        allow_null=True,
+    )
+    last_status_code = StrictInteger("The HTTP status of the last response.", example=204, allow_null=True)
+
+    def get_next_attempt_at(self, delivery: Delivery) -> datetime | None:
+        """Return when a waiting delivery is due."""
+        return delivery.next_attempt_at if delivery.status == DeliveryStatus.PENDING else None
+
+    def get_next_attempt_reason(self, delivery: Delivery) -> str | None:
+        """Return why a waiting delivery waits."""
+        return delivery.next_attempt_reason if delivery.status == DeliveryStatus.PENDING else None
+
+
+class AttemptTimingsSerializer(ResponseSerializer):
+    """How long the phases of an attempt took. Those that did not happen are null. The row is a dict."""
+
+    dns = StrictInteger("Looking up the host name, in milliseconds.", example=4, allow_null=True)
+    connect = StrictInteger("Connecting, in milliseconds.", example=12, allow_null=True)
+    tls = StrictInteger("The TLS handshake, in milliseconds.", example=31, allow_null=True)
+    first_byte = StrictInteger("Until the first byte of the response, in milliseconds.", example=83, allow_null=True)
+    total = StrictInteger("All of it, in milliseconds.", example=84, allow_null=True)
+
+    def to_representation(self, instance: dict[str, int | None]) -> dict[str, Any]:
+        """Return the phases, with null for those that did not happen."""
+        return {**NO_TIMINGS, **instance}
+
+
+class AttemptRequestSerializer(ResponseSerializer):
+    """The request of an attempt."""
+
+    headers = TextMap(
+        "The headers that were sent; the organization's own are masked.",
+        example={"webhook-id": EVENT_ID, "content-type": "application/json"},
+        source="request_headers",
+    )
+
+
+class AttemptResponseSerializer(ResponseSerializer):
+    """The response to an attempt."""
+
+    headers = TextMap(
+        "The headers; repeated ones are joined by commas.", example={"content-length": "0"}, method="get_headers"
+    )
+    body = Opaque("The start of the body as text.", example="", source="response_body")
+    truncated = StrictBoolean("Whether the body was longer.")
+
+    def get_headers(self, attempt: Attempt) -> dict[str, str]:
+        """Return the headers as an object (RFC 9110 section 5.3)."""
+        joined: dict[str, str] = {}
+        for name, value in attempt.response_headers:
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        return joined
+
+
+class AttemptSerializer(ResponseSerializer):
+    """An attempt to deliver. An unfinished one has neither status nor error."""
+
+    id = Id("The attempt's id.", prefix="att", source="pk")
+    number = StrictInteger("Its number, from 1.", example=1, min_value=1)
+    url = Opaque("Where it was sent; the values of the query are masked.", example=URL, allow_null=True)
+    started_at = Timestamp("When it started.", example="2026-11-24T08:12:30.140Z", milliseconds=True)
+    duration_ms = StrictInteger("How many milliseconds it took.", example=84, method="get_duration", allow_null=True)
+    status_code = StrictInteger("The HTTP status of the response.", example=204, allow_null=True)
+    error = Choice(ERRORS, "Why it failed.", example=None, allow_null=True)
+    hint = Opaque("What to try, and in brackets what is known beyond the error.", method="get_hint", allow_null=True)
+    address = Opaque("The IP address that it was sent to.", example="203.0.113.80", allow_null=True)
+    timings_ms = Nested(AttemptTimingsSerializer, "How long its phases took.")
+    request = Nested(AttemptRequestSerializer, "What was sent.", source="*")
+    response = Nested(AttemptResponseSerializer, "What came back.", source="*")
+
+    def get_duration(self, attempt: Attempt) -> int | None:
+        """Return whole milliseconds."""
+        return None if attempt.duration_ms is None else round(attempt.duration_ms)
+
+    def get_hint(self, attempt: Attempt) -> str | None:
+        """Return advice with the cause in parentheses, where one is known."""
+        sentence = what_to_try(attempt.error, attempt.status_code, attempt.hint)
+        return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence
+
+
+class DeliveryWithAttemptsSerializer(DeliverySerializer):
+    """A delivery with its attempts and its payload."""
+
+    attempts = ListOf(Nested(AttemptSerializer), "The attempts, oldest first.", method="get_attempts")
+    payload = AnyObject(
+        "What is sent; null once it was deleted by age.",
+        example={"type": "order.created", "timestamp": "2026-11-24T08:12:30.118Z", "data": DATA},
+        method="get_payload",
+        allow_null=True,
+    )
+
+    def get_attempts(self, delivery: Delivery) -> list[Attempt]:
+        """Return the attempts, oldest first."""
+        return list(delivery.attempts.order_by("number"))
+
+    def get_payload(self, delivery: Delivery) -> Any:
+        """Return the body of the event."""
+        return json.loads(delivery.event.body) if delivery.event.body else None
+
+
+class ReplayFiltersSerializer(ResponseSerializer):
+    """Which events a replay sends again."""
+
+    since = Timestamp("Events from this time on.", example="2026-11-22T06:14:00Z", allow_null=True)
+    until = Timestamp("Events before this time.", allow_null=True)
+    status = ListOf(
+        Choice(DeliveryStatus.values),
+        "Events whose newest delivery to the endpoint has one of these statuses.",
+        example=["exhausted"],
+        source="statuses",
+    )
+    event_types = TextList("Events of these types; null: all.", example=None, method="get_event_types", allow_null=True)
+
+    def get_event_types(self, job: ReplayJob) -> list[str] | None:
+        """Return the types, or None for all."""
+        return job.event_types or None
+
+
+class ReplaySerializer(ResponseSerializer):
+    """A replay with its progress; select its endpoint with it."""
+
+    id = Id("The replay's id.", prefix="rpl", source="pk")
+    status = Choice(ReplayStatus.values, "The replay's state.", example="running")
+    count = StrictInteger("How many events it sends.", example=37)
+    sent = StrictInteger("How many were sent.", example=24)
+    succeeded = StrictInteger("How many of them succeeded.", example=22)
+    failed = StrictInteger("How many of them failed for good.", example=2)
+    endpoint = Nested(DeliveryEndpointSerializer, "The endpoint.", source="*")
+    filters = Nested(ReplayFiltersSerializer, "Which events it sends.", source="*")
+    rate_per_second = StrictInteger(
+        "The most events per second; null: as fast as the endpoint takes them.",
+        example=10,
+        allow_null=True,
+        min_value=1,
+        max_value=1000,
+    )
+    created_at = Timestamp("When it was started.", example="2026-11-24T08:12:30Z")
+    finished_at = Timestamp("When it ended.", allow_null=True)
+
+
+class ReplayCountSerializer(ResponseSerializer):
+    """The result of a dry run."""
+
+    count = StrictInteger("How many events a replay would send.", example=37)
+
+
+# Bodies
+
+
+class UpdateWebhookEndpointBody(StrictSerializer):
+    """Changes to an endpoint."""
+
+    usual = ("description",)
+
+    url = WebhookEndpointSerializer.field("url", required=False)
+    event_types = WebhookEndpointSerializer.field("event_types", required=False)
+    description = WebhookEndpointSerializer.field("description", allow_blank=True, required=False)
+    headers = TextMap(
+        "Headers that each delivery gets; they replace those there are, and `••••` keeps a stored value.",
+        example={"X-Team": "blue"},
+        required=False,
+        style=SECRET_INPUT,
+    )
+    rate_limit_per_second = WebhookEndpointSerializer.field("rate_limit_per_second", example=20, required=False)
+    max_in_flight = WebhookEndpointSerializer.field("max_in_flight", required=False)
+
+
+class CreateWebhookEndpointBody(UpdateWebhookEndpointBody):
+    """A new endpoint."""
+
+    usual = ("url", "event_types", "description")
+
+    url = WebhookEndpointSerializer.field("url")
+    event_types = WebhookEndpointSerializer.field("event_types")
+
+
+class TestWebhookEndpointBody(StrictSerializer):
+    """Which sample to send."""
+
+    __test__ = False  # for pytest, which takes its name for a test's
+    usual = ("event_type",)
+
+    event_type = Text(
+        "The type whose sample is sent; the endpoint's first if left out.",
+        example="order.created",
+        max_length=100,
+        required=False,
+    )
+
+
+class EnableWebhookEndpointBody(StrictSerializer):
+    """What becomes of held deliveries."""
+
+    usual = ("held",)
+
+    held = Choice(
+        HELD_CHOICES, "What becomes of held deliveries: they are sent, stay held, or are dropped.", default="send"
+    )
+
+
+class RotateWebhookSecretBody(StrictSerializer):
+    """How long the old secret signs, too."""
+
+    usual = ("overlap_seconds",)
+
+    overlap_seconds = StrictInteger(
+        "For how many seconds the old secret signs beside the new one.",
+        example=86400,
+        min_value=0,
+        max_value=30 * 24 * 3600,
+        default=86_400,
+    )
+
+
+class ReplayWebhookEndpointBody(StrictSerializer):
+    """Which events to send again, and how fast."""
+
+    usual = ("since", "status", "dry_run")
+
+    since = ReplayFiltersSerializer.field("since", required=False)
+    until = ReplayFiltersSerializer.field("until", required=False)
+    status = TextList(
+        "Events whose newest delivery to the endpoint has one of these statuses.",
+        example=["exhausted"],
+        default=lambda: [DeliveryStatus.EXHAUSTED.value],
+        max_length=10,
+    )
+    event_types = TextList(
+        "Events of these types; all of them if left out.",
+        example=["order.created"],
+        required=False,
+        min_length=1,
+        max_length=200,
+    )
+    dry_run = StrictBoolean("Whether to count only.", example=True, default=False)
+    rate_per_second = ReplaySerializer.field("rate_per_second", required=False)
+
+
+class PublishEventBody(StrictSerializer):
+    """An event to publish."""
+
+    usual = ("type", "data", "id")
+
+    kind = Text("The event's type, one of the catalogue's.", example="order.created", name="type", max_length=100)
+    payload = AnyObject("The event's data, valid against the schema of its type.", example=DATA, name="data")
+    id = Text(
+        "The publisher's own id: the same id again is answered with the first event.",
+        example="order-1001-created",
+        max_length=64,
+        required=False,
+    )
+    organization = Text(
+        "The organization's id or slug: required of platform keys, refused from others.",
+        example="acme",
+        max_length=60,
+        required=False,
+    )
+
+
+class PublishEventsBody(StrictSerializer):
+    """Events to publish, all or none."""
+
+    events = ListOf(PublishEventBody(), "Up to 100 events.", min_length=1, max_length=MAX_BATCH_SIZE)
 
 
 def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
@@ -133,150 +500,4 @@ def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
         "data": body["data"],
         "client_id": body.get("id"),
         "organization": body.get("organization"),
-    }
-
-
-def write_endpoint(endpoint: Endpoint, held_count: int = 0, same_url: Iterable[uuid.UUID] = ()) -> dict[str, Any]:
-    """Return an endpoint with masked header values; ``same_url``, keys of others with its URL, become warnings."""
-    is_failing = endpoint.health == EndpointHealth.FAILING
-    return {
-        "id": endpoint.public_id,
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "event_types": endpoint.event_types,
-        "headers": dict.fromkeys(endpoint.own_headers or (), MASK_DOTS),
-        "status": endpoint.status,
-        "health": endpoint.health,
-        "disabled_reason": endpoint.disabled_reason or None,
-        "rate_limit_per_second": endpoint.rate_limit_per_second,
-        "max_in_flight": endpoint.max_in_flight,
-        "created_at": format_timestamp(endpoint.created_at),
-        "held_count": held_count,
-        "failing_since": format_timestamp(endpoint.failing_since) if is_failing else None,
-        "warnings": [{"code": "duplicate_url", "endpoint": encode(Endpoint.id_prefix, each)} for each in same_url],
-    }
-
-
-def write_event_type(row: EventType) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "description": row.description,
-        "schema": row.schema,
-        "sample": row.sample,
-        "origin": row.origin,
-        "deprecated": row.is_deprecated,
-        "replaced_by": row.replaced_by or None,
-    }
-
-
-def write_accepted(accepted: Accepted) -> dict[str, Any]:
-    return {
-        "id": encode(Event.id_prefix, accepted.event_id),
-        "type": accepted.type,
-        "created_at": format_timestamp_ms(accepted.created_at),
-        "deliveries": accepted.deliveries,
-        "repeated": accepted.repeated,
-    }
-
-
-def write_accepted_batch(accepted: list[Accepted]) -> dict[str, Any]:
-    """Return the events of a batch and the number of deliveries it created; repeated events create none."""
-    made = sum(each.deliveries for each in accepted if not each.repeated)
-    return {"events": [write_accepted(each) for each in accepted], "deliveries": made}
-
-
-def write_event(event: Event) -> dict[str, Any]:
-    return {
-        "id": event.public_id,
-        "type": event.type,
-        "created_at": format_timestamp_ms(event.created_at),
-        "deliveries": event.match_count,
-    }
-
-
-def write_event_with_data(event: Event) -> dict[str, Any]:
-    """Return an event with its data, or null after retention deleted it."""
-    return {**write_event(event), "data": json.loads(event.body)["data"] if event.body else None}
-
-
-def write_delivery(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery without attempts; select its endpoint with it."""
-    is_waiting = delivery.status == DeliveryStatus.PENDING
-    return {
-        "id": delivery.public_id,
-        "event": {"id": encode(Event.id_prefix, delivery.event_id), "type": delivery.event_type},
-        "endpoint": {"id": encode(Endpoint.id_prefix, delivery.endpoint_id), "url": delivery.endpoint.shown_url},
-        "status": delivery.status,
-        "test": delivery.test,
-        "replay_of": encode(Delivery.id_prefix, delivery.replay_of_id) if delivery.replay_of_id else None,
-        "created_at": format_timestamp_ms(delivery.created_at),
-        "attempt_count": delivery.attempt_count,
-        "next_attempt_at": format_timestamp_ms(delivery.next_attempt_at) if is_waiting else None,
-        "next_attempt_reason": (delivery.next_attempt_reason or None) if is_waiting else None,
-        "last_status_code": delivery.last_status_code,
-    }
-
-
-def write_delivery_with_attempts(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery with its attempts, oldest first, and its payload, or null after retention deleted it."""
-    attempts = [write_attempt(attempt) for attempt in delivery.attempts.order_by("number")]
-    payload = json.loads(delivery.event.body) if delivery.event.body else None
-    return {**write_delivery(delivery), "attempts": attempts, "payload": payload}
-
-
-def write_attempt(attempt: Attempt) -> dict[str, Any]:
-    """Return an attempt; an unfinished one has neither status nor error."""
-    return {
-        "id": attempt.public_id,
-        "number": attempt.number,
-        "url": attempt.url,
-        "started_at": format_timestamp_ms(attempt.started_at),
-        "duration_ms": None if attempt.duration_ms is None else round(attempt.duration_ms),
-        "status_code": attempt.status_code,
-        "error": attempt.error or None,
-        "hint": _hint(attempt),
-        "address": attempt.address or None,
-        "timings_ms": {**NO_TIMINGS, **attempt.timings_ms},
-        "request": {"headers": attempt.request_headers},
-        "response": {
-            "headers": _as_object(attempt.response_headers),
-            "body": attempt.response_body,
-            "truncated": attempt.truncated,
-        },
-    }
-
-
-def _hint(attempt: Attempt) -> str | None:
-    """Return advice with the cause in parentheses, where one is known."""
-    sentence = what_to_try(attempt.error, attempt.status_code, attempt.hint)
-    return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence or None
-
-
-def _as_object(pairs: list[list[str]]) -> dict[str, str]:
-    """Return headers as an object; repeated ones are joined by commas (RFC 9110 section 5.3)."""
-    joined: dict[str, str] = {}
-    for name, value in pairs:
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
-
-
-def write_replay(job: ReplayJob) -> dict[str, Any]:
-    """Return a replay with its progress; select its endpoint with it."""
-    return {
-        "id": job.public_id,
-        "status": job.status,
-        "count": job.count,
-        "sent": job.sent,
-        "succeeded": job.succeeded,
-        "failed": job.failed,
-        "endpoint": {"id": encode(Endpoint.id_prefix, job.endpoint_id), "url": job.endpoint.shown_url},
-        "filters": {
-            "since": format_timestamp(job.since),
-            "until": format_timestamp(job.until),
-            "status": job.statuses,
-            "event_types": job.event_types or None,
-        },
-        "rate_per_second": job.rate_per_second,
-        "created_at": format_timestamp(job.created_at),
-        "finished_at": format_timestamp(job.finished_at),
     }

@@ -10,27 +10,14 @@ from django.urls import URLPattern
 
 from apps.base.error_codes import ERROR_CODES, AppliesTo, example_body
 from apps.base.permissions import ADMIN
+from apps.base.rest.fields import EXAMPLE_ID_SUFFIX, AnyObject, Choice, Opaque, Schema
 from apps.base.rest.operations import METHODS, Operation, Parameter, ResponseSpec
-from apps.base.rest.shapes import Schema, record, text
+from apps.base.rest.serializers import ApiSerializer, ResponseSerializer
 from apps.base.rest.views import PortalView
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
-from integrations_portal.api_docs.openapi.bodies import body_schema
 from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
 from integrations_portal.api_docs.openapi.webhooks import webhooks
-
-ERROR: Schema = record(
-    ("fields",),
-    error=text(description="A sentence that says what is wrong."),
-    code=text(description="A word that does not change."),
-    request_id=text(),
-    docs={"type": "string", "format": "uri"},
-    fields={
-        "type": "object",
-        "description": "The fields to blame, each with its sentences.",
-        "additionalProperties": {"type": "array", "items": {"type": "string"}},
-    },
-)
 
 # First path segment: its tag, and the prefix of the ids below it.
 TAGS = {
@@ -50,7 +37,6 @@ TAGS = {
     "sdk": ("Apps", "act"),
     "audit-log": ("Audit log", ""),
 }
-EXAMPLE_ID_SUFFIX = "01JD2V8Q4ZK7M3X9T5B6CW"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}]
 SCHEMES = {
     "bearer": {
@@ -61,6 +47,23 @@ SCHEMES = {
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`X-API-Key: KEY`."},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, without a password."},
 }
+
+
+class ErrorSerializer(ResponseSerializer):
+    """What is wrong with a request. Every error of the API has this form."""
+
+    error = Opaque("What is wrong, as a sentence.", example="Not found.")
+    code = Choice(ERROR_CODES, "What is wrong, as a word that does not change.", example="not_found")
+    request_id = Opaque("The id of the request, for support.", example="req-01JD2V8Q4ZK7")
+    docs = Opaque("Where the code is explained.", example="https://portal.example.com/docs/errors#not_found")
+    fields_ = AnyObject(
+        "The fields that are wrong, each with its messages.",
+        values={"type": "array", "items": {"type": "string"}},
+        name="fields",
+        required=False,
+    )
+
+
 INTRODUCTION = """JSON in, JSON out, UTF-8. Times are UTC with `Z`.
 
 Every error has the same shape: a sentence, a code that does not change, the request's id, and a link to what it means.
@@ -76,6 +79,15 @@ class SharedComponents:
         self.schemas: dict[str, Schema] = {}
         self.responses: dict[str, Schema] = {}
 
+    def add(self, serializer: type[ApiSerializer]) -> Schema:
+        """Add the schema of a serializer, with those that it refers to, and return a reference to it."""
+        name = serializer.schema_name()
+        if name not in self.schemas:
+            self.schemas[name] = serializer.schema()
+            for nested in serializer.nested():
+                self.add(nested)
+        return {"$ref": f"#/components/schemas/{name}"}
+
     def refusal(self, status: int, codes: list[str], headers: list[str]) -> str:
         """Return the name of the shared error response with these codes and headers, adding it if it is new."""
         answer = _refusal(codes, headers)
@@ -87,18 +99,19 @@ class SharedComponents:
 
 
 def _refusal(codes: list[str], headers: list[str]) -> Schema:
-    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, {"properties": {"code": {"enum": codes}}}]}
     examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
     return {
         "description": " · ".join(f"`{code}`" for code in codes),
         "headers": _headers(headers),
-        "content": {"application/json": {"schema": schema, "examples": examples}},
+        "x-codes": codes,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}},
     }
 
 
 def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> dict[str, Any]:
     """Return the document for these routes of ``/v1`` and these event types."""
     shared = SharedComponents()
+    shared.add(ErrorSerializer)
     paths: dict[str, Any] = {}
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]  # what as_view() puts on a function
@@ -115,7 +128,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
         "paths": paths,
         "webhooks": webhooks(event_types),
         "components": {
-            "schemas": {"Error": ERROR, **dict(sorted(shared.schemas.items()))},
+            "schemas": dict(sorted(shared.schemas.items())),
             "responses": dict(sorted(shared.responses.items())),
             "parameters": PARAMETERS,
             "headers": HEADERS,
@@ -193,14 +206,13 @@ def _parameter(parameter: Parameter) -> Schema:
 
 def _request_body(operation: Operation, shared: SharedComponents) -> Schema:
     assert operation.body is not None
-    name = f"{operation.id[:1].upper()}{operation.id[1:]}Body"
-    schema = shared.schemas[name] = body_schema(operation.body())
+    schema = operation.body.schema()
     return {
         "required": bool(schema.get("required") or schema.get("minProperties")),
         "content": {
             "application/json": {
-                "schema": {"$ref": f"#/components/schemas/{name}"},
-                "examples": {"usual": {"value": operation.example}},
+                "schema": shared.add(operation.body),
+                "examples": {"usual": {"value": operation.body_example}},
             }
         },
     }
@@ -230,10 +242,9 @@ def _headers(names: list[str]) -> dict[str, Any]:
 def _content(operation: Operation, answer: ResponseSpec, shared: SharedComponents) -> dict[str, Any]:
     if answer.media_types:
         return {"content": {name: {"schema": {"type": "string"}} for name in answer.media_types}}
-    if answer.shape is None:
+    if answer.serializer is None:
         return {}
-    shared.schemas[answer.shape.name] = answer.shape.schema
-    schema: Schema = {"$ref": f"#/components/schemas/{answer.shape.name}"}
+    schema = shared.add(answer.serializer)
     if answer.many:
         schema = {"type": "array", "items": schema}
     examples = {"usual": {"value": answer.example}}

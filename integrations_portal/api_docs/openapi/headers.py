@@ -3,8 +3,8 @@
 from typing import Any
 
 from apps.base.rest.etags import LIST
+from apps.base.rest.fields import Schema
 from apps.base.rest.operations import PAGE_PARAMETERS, Operation, Paging
-from apps.base.rest.shapes import Schema
 from apps.base.rest.views import PortalView
 
 # Not sent for a key without rate limits.

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.base.rest.shapes import Schema, moment
+from apps.base.rest.fields import Schema, Timestamp
 from apps.webhooks.models import EventType
 
 SIGNED = "Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks"
@@ -55,7 +55,7 @@ def _payload(event_type: EventType) -> dict[str, Any]:
         "required": ["type", "timestamp", "data"],
         "properties": {
             "type": {"const": event_type.name},
-            "timestamp": moment(milliseconds=True),
+            "timestamp": Timestamp(milliseconds=True).type_schema(is_body=False),
             "data": _data(event_type),
         },
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.rest.serializers import Timestamp
+from apps.base.rest.fields import Timestamp
 
 
 class Kind(StrEnum):

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-ID_PATTERN = re.compile(r"\^(\w+)_\[0-9A-Za-z\]\{22\}\$")
+from apps.base.rest.fields import Id
+
 ID = re.compile(r"([a-z]+)_[0-9A-Za-z]{22}")
 PARAMETER = re.compile(r"\{(\w+)\}")
 RELATION = re.compile(r'<([^<>]*)>; rel="(\w+)"')
@@ -62,10 +63,9 @@ def _objects() -> dict[str, Path]:
 def _prefix_of(view: Any) -> str:
     reading = view.operations.get("GET")
     for answer in reading.responses.values() if reading else ():
-        schema = answer.shape.schema if answer.shape else {}
-        match = ID_PATTERN.fullmatch(schema.get("properties", {}).get("id", {}).get("pattern", ""))
-        if match:
-            return match[1]
+        own = answer.serializer and answer.serializer._declared_fields.get("id")
+        if isinstance(own, Id):
+            return own.prefix
     return ""
 
 
