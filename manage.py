@@ -7,17 +7,17 @@ This file keeps to the syntax of old Pythons, so that they get as far as the sen
 import os
 import sys
 
-OLDEST = (3, 11)
-NEWEST = (3, 14)
-UNTIL_CTRL_C = ("demo", "listen", "worker")
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+MIN_PYTHON = (3, 11)
+MAX_PYTHON = (3, 14)
+INTERRUPTIBLE_COMMANDS = ("demo", "listen", "worker")
+EXIT_CODE_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
-def version_complaint(version):
+def unsupported_python_message(version):
     """Say which Pythons will do, or nothing where this one does."""
-    if OLDEST <= tuple(version[:2]) <= NEWEST:
+    if MIN_PYTHON <= tuple(version[:2]) <= MAX_PYTHON:
         return ""
-    this, oldest, newest = (".".join(str(part) for part in each[:2]) for each in (version, OLDEST, NEWEST))
+    this, oldest, newest = (".".join(str(part) for part in each[:2]) for each in (version, MIN_PYTHON, MAX_PYTHON))
     return "manage.py needs Python " + oldest + " to " + newest + ", this is " + this + "."
 
 
@@ -33,11 +33,11 @@ def load_settings(command):
         settings.INSTALLED_APPS  # noqa: B018  reading any setting loads them all
     except ImproperlyConfigured as problem:
         if command == "worker":
-            tell_in_the_log(problem)
+            exit_with_log_line(problem)
         sys.exit(str(problem))
 
 
-def tell_in_the_log(problem):
+def exit_with_log_line(problem):
     """End the worker with the sentence as a line of its log, which is JSON throughout."""
     import logging
 
@@ -50,34 +50,36 @@ def tell_in_the_log(problem):
 
 def main():
     """Run the command in the arguments."""
-    complaint = version_complaint(sys.version_info)
-    if complaint:
-        sys.exit(complaint)
+    message = unsupported_python_message(sys.version_info)
+    if message:
+        sys.exit(message)
     # Imported only now: an old Python could not even read these.
     from integrations_portal.demo import environment
     from integrations_portal.environment import env_file
     from integrations_portal.launcher import bootstrap, signals, usage
 
-    words = sys.argv[1:]
-    command = words[0] if words else ""
-    about = usage.help_topic(words)
-    text = usage.bare_command_help(about) or (usage.BARE if about == "" and not bootstrap.has_packages() else "")
-    if text:
-        sys.exit(print(text.rstrip()))
-    if command in UNTIL_CTRL_C:
+    arguments = sys.argv[1:]
+    command = arguments[0] if arguments else ""
+    topic = usage.help_topic(arguments)
+    help_text = usage.bare_command_help(topic) or (
+        usage.BARE_HELP if topic == "" and not bootstrap.has_packages() else ""
+    )
+    if help_text:
+        sys.exit(print(help_text.rstrip()))
+    if command in INTERRUPTIBLE_COMMANDS:
         signals.restore_default_handlers()
-    options = usage.demo_parser().parse_args(words[1:]) if command == "demo" else None
-    bootstrap.enter(command, words)
+    options = usage.demo_parser().parse_args(arguments[1:]) if command == "demo" else None
+    bootstrap.run_in_environment(command, arguments)
     if options:
         environment.prepare(options)
     else:
         env_file.load()
-        environment.load(about is not None)
+        environment.load(topic is not None)
     load_settings(command)
-    run(words)
+    run(arguments)
 
 
-def run(words):
+def run(arguments):
     """Run the command; where the database is away or refuses, end with what it says instead of a traceback."""
     from django.core.management import execute_from_command_line
     from django.db.utils import OperationalError
@@ -86,19 +88,19 @@ def run(words):
         execute_from_command_line(sys.argv)
     except OperationalError as problem:
         # The worker logs it as one line, however long.
-        if "worker" in words[:1] or "--traceback" in words:
+        if "worker" in arguments[:1] or "--traceback" in arguments:
             raise
-        said = (str(problem).splitlines() or ["it does not answer"])[0].rstrip(".")
+        message = (str(problem).splitlines() or ["it does not answer"])[0].rstrip(".")
         advice = " Check DATABASE_URL."
-        if said.startswith("no such"):
+        if message.startswith("no such"):
             advice = " Run `manage.py migrate` first."
-        elif "unable to open" in said or "readonly database" in said:
+        elif "unable to open" in message or "readonly database" in message:
             advice = " The file and its folder must belong to the portal's user."
-        sys.exit("The database cannot be used: " + said + "." + advice)
+        sys.exit("The database cannot be used: " + message + "." + advice)
 
 
 if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(EXIT_CODE_INTERRUPTED)

@@ -15,7 +15,7 @@ from django.test import Client
 
 from apps.api_keys import actions
 from apps.audit.calls import group_commit
-from apps.audit.calls.store import CallCount, Usage, by_day
+from apps.audit.calls.store import CallCount, HourlyUsageKey, count_by_day
 from apps.audit.models import LastUse, UsageDay, UsageHour
 from apps.base.actor import system
 from apps.orgs.models import Membership, Organization, Role, User
@@ -49,9 +49,9 @@ def fill(keys: list[Any], options: argparse.Namespace, now: datetime) -> tuple[i
     rng = random.Random(2026)
     counted = {}
     for row in rows(rng, keys, options, now):
-        key = Usage(**{name: row[name] for name in Usage._fields})
+        key = HourlyUsageKey(**{name: row[name] for name in HourlyUsageKey._fields})
         counted[key] = CallCount(row["calls"], row["last_at"])
-    for model, figures in ((UsageHour, counted), (UsageDay, by_day(counted))):
+    for model, figures in ((UsageHour, counted), (UsageDay, count_by_day(counted))):
         with transaction.atomic():
             made = (model(**key._asdict(), **count._asdict()) for key, count in figures.items())
             model.objects.bulk_create(made, CHUNK)

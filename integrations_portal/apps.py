@@ -7,7 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.core.checks import Tags, register
 
 from apps.base.extension_points import periodic_jobs
-from integrations_portal.checks import check_addresses, check_mail, check_pooler
+from integrations_portal.checks import check_duplicate_emails, check_mail, check_pooler
 
 
 class PortalConfig(AppConfig):
@@ -19,7 +19,7 @@ class PortalConfig(AppConfig):
         for config in apps.get_app_configs():
             periodic_jobs.register(*getattr(sys.modules[type(config).__module__], "JOBS", ()))
         register(check_mail)
-        register(check_addresses)
+        register(check_duplicate_emails)
         register(check_pooler, Tags.database)
 
 

@@ -17,8 +17,8 @@ def make_app() -> Celery:
     """Return the Celery app with the broker of Django's settings."""
     # kombu uses another URL scheme for Redis on a Unix socket.
     broker = re.sub(r"^unix://", "redis+socket://", settings.CELERY_BROKER_URL).replace("?db=", "?virtual_host=")
-    made = Celery("integrations_portal", set_as_current=True)
-    made.conf.update(
+    celery_app = Celery("integrations_portal", set_as_current=True)
+    celery_app.conf.update(
         # Without these Celery reads CELERY_BROKER_URL from the environment itself.
         broker_read_url=broker or None,
         broker_write_url=broker or None,
@@ -47,7 +47,7 @@ def make_app() -> Celery:
         },
         imports=("apps.webhooks.tasks",),
     )
-    return made
+    return celery_app
 
 
 app = make_app()

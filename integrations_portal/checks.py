@@ -10,7 +10,7 @@ from django.db import DatabaseError
 
 from integrations_portal.database import poolers
 
-ONE_ADDRESS = "%s are one email address and two accounts. Both can sign in. Remove the account that nobody uses."
+DUPLICATE_EMAIL = "%s are one email address and two accounts. Both can sign in. Remove the account that nobody uses."
 NO_MAIL = "EMAIL_URL is not set: invitations, password resets and notifications wait and aren't sent."
 
 
@@ -19,13 +19,15 @@ def check_mail(**_options: Any) -> list[CheckMessage]:
     return [] if sends_mail() else [Info(NO_MAIL, id="portal.I001")]
 
 
-def check_addresses(**_options: Any) -> list[CheckMessage]:
+def check_duplicate_emails(**_options: Any) -> list[CheckMessage]:
     """Report older accounts whose addresses differ only in spelling; nothing if there is no database yet."""
     try:
-        twins = get_user_model().objects.with_duplicate_addresses()
+        duplicates = get_user_model().objects.with_duplicate_addresses()
     except DatabaseError:
         return []
-    return [Info(ONE_ADDRESS % " and ".join(user.email for user in users), id="portal.I002") for users in twins]
+    return [
+        Info(DUPLICATE_EMAIL % " and ".join(user.email for user in users), id="portal.I002") for users in duplicates
+    ]
 
 
 def check_pooler(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import NotFound, PortalError
 from apps.base.rest.content_negotiation import wants_json_error
-from apps.base.rest.error_responses import DATABASE_AWAY_SECONDS, json_error_response
+from apps.base.rest.error_responses import DATABASE_RETRY_SECONDS, json_error_response
 from apps.base.web import middleware
 from apps.base.web.middleware import is_api
 
@@ -59,7 +59,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_response(request, NotFound())
 
 
-def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 429; allauth finds this handler as ``handler429`` in the URL configuration."""
     headers = {"Retry-After": str(DEFAULT_WAIT_SECONDS)}
     return error_response(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
@@ -89,7 +89,7 @@ def _is_secret(name: str) -> bool:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an unexpected exception with 500 and the request id, or 503 if the database is unavailable."""
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
-        headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
+        headers = {"Retry-After": str(DATABASE_RETRY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
         return error_response(request, PortalError(message, "unavailable", headers=headers), minimal=True)
     return error_response(request, PortalError("Something went wrong on our side.", "internal_error"), minimal=True)
@@ -105,29 +105,33 @@ def error_response(
     request_id = getattr(request, "request_id", "")
     if is_api(request.path_info) or wants_json_error(request.META):
         return json_error_response(error, request_id)
-    answer = _page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
+    response = _render_page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
     for header, value in error.headers.items():
-        answer[header] = value
-    return answer
+        response[header] = value
+    return response
 
 
-def _page(request: HttpRequest, error: PortalError, template: str, context: Any, minimal: bool) -> HttpResponse:
+def _render_page(request: HttpRequest, error: PortalError, template: str, context: Any, minimal: bool) -> HttpResponse:
     language = getattr(request, "LANGUAGE_CODE", "") or translation.get_language_from_request(request)
     wait = error.headers.get("Retry-After")
-    known = {"request_id": getattr(request, "request_id", ""), "retry_after": int(wait) if wait else None, **context}
+    page_context = {
+        "request_id": getattr(request, "request_id", ""),
+        "retry_after": int(wait) if wait else None,
+        **context,
+    }
     with translation.override(language):
         try:
             if not minimal:
-                return render(request, template, known, status=error.status)
-            answer = HttpResponse(render_to_string(template, known), status=error.status)
+                return render(request, template, page_context, status=error.status)
+            response = HttpResponse(render_to_string(template, page_context), status=error.status)
         except Exception:
             if not minimal:
                 raise  # Django handles it with server_error
             logger.exception("the page of an error could not be made")
-            text = f"{error.status}\n{error.message}\n{known['request_id']}\n"
-            answer = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
-    answer["Content-Language"] = language
-    return answer
+            text = f"{error.status}\n{error.message}\n{page_context['request_id']}\n"
+            response = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
+    response["Content-Language"] = language
+    return response
 
 
 class MaintenanceMiddleware:
@@ -139,8 +143,8 @@ class MaintenanceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info in EXEMPT_FROM_MAINTENANCE or not middleware.is_maintenance_on():
             return self.get_response(request)
-        answer = error_response(request, middleware.unavailable_error(), minimal=True)
-        answer["Cache-Control"] = "no-store, private"
+        response = error_response(request, middleware.unavailable_error(), minimal=True)
+        response["Cache-Control"] = "no-store, private"
         # Prevent Django from logging these 503 as errors: they are intended.
-        answer._has_been_logged = True  # type: ignore[attr-defined]  # private to Django
-        return answer
+        response._has_been_logged = True  # type: ignore[attr-defined]  # private to Django
+        return response

@@ -34,14 +34,14 @@ def alive(request: HttpRequest) -> JsonResponse:
 
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer ``/readyz``: 200 if the database is writable and migrated, else 503. Without Redis: 200, degraded."""
-    if fault := _database_fault():
-        return JsonResponse({"status": "unavailable", "database": fault}, status=503)
+    if problem := _database_problem():
+        return JsonResponse({"status": "unavailable", "database": problem}, status=503)
     if settings.REDIS_URL and shared.call_redis(lambda client: client.ping()) is None:
         return JsonResponse({"status": "degraded", "database": "ok", "redis": "down"})
     return JsonResponse({"status": "ok", "database": "ok", "redis": "ok" if settings.REDIS_URL else "not configured"})
 
 
-def _database_fault() -> str:
+def _database_problem() -> str:
     try:
         if not is_migrated():
             return "not migrated"

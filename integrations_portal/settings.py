@@ -12,11 +12,11 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.telemetry.logging import LEVELS, configure_logging
+from apps.base.telemetry.logging import LOG_LEVELS, configure_logging
 from integrations_portal import __version__
-from integrations_portal.environment import names, places, urls
-from integrations_portal.environment import secrets as strength
-from integrations_portal.environment.reader import Environment, decode_key
+from integrations_portal.environment import misspelled_names, urls, validators
+from integrations_portal.environment import secret_checks as secret_checks
+from integrations_portal.environment.variables import Environment, decode_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = __version__
@@ -25,11 +25,13 @@ env = Environment()
 # --- Start-up rules -------------------------------------------------------------------------------------------
 # Files that the portal writes, such as the SQLite database, are readable by its own user only.
 os.umask(0o077)
-DEBUG = env.flag("DEBUG", default=False)
+DEBUG = env.boolean("DEBUG", default=False)
 required = env.required
 
 # --- Secrets --------------------------------------------------------------------------------------------------
-SECRET_KEY = strength.check_text("SECRET_KEY", required("SECRET_KEY", "it signs sessions and links."), shortest=32)
+SECRET_KEY = secret_checks.check_secret(
+    "SECRET_KEY", required("SECRET_KEY", "it signs sessions and links."), min_length=32
+)
 required("ENCRYPTION_KEYS", "webhook secrets are encrypted with it.")
 ENCRYPTION_KEYS = env.key_ring("ENCRYPTION_KEYS")
 required("KEY_PEPPERS", "digests of API keys are made with it.")
@@ -37,7 +39,7 @@ KEY_PEPPERS = env.key_ring("KEY_PEPPERS")
 AUDIT_SIGNING_KEY = decode_key(
     "AUDIT_SIGNING_KEY", required("AUDIT_SIGNING_KEY", "audit checkpoints are signed with it.")
 )
-METRICS_TOKEN = strength.check_token("METRICS_TOKEN", env.text("METRICS_TOKEN"), shortest=16)
+METRICS_TOKEN = secret_checks.check_token("METRICS_TOKEN", env.text("METRICS_TOKEN"), min_length=16)
 
 # --- Addresses ------------------------------------------------------------------------------------------------
 PUBLIC_URL = required("PUBLIC_URL", "links in pages and mails start with it.").rstrip("/")
@@ -47,7 +49,7 @@ LOOPBACK = _public.hostname in ("127.0.0.1", "localhost", "::1")
 if not (DEBUG or HTTPS or LOOPBACK):
     raise ImproperlyConfigured("PUBLIC_URL must start with https:// (plain http only on a loopback address).")
 _host = f"[{_public.hostname}]" if ":" in (_public.hostname or "") else _public.hostname or ""
-ALLOWED_HOSTS = places.hosts("ALLOWED_HOSTS", env.words("ALLOWED_HOSTS", _host if LOOPBACK else ""), own=_host)
+ALLOWED_HOSTS = validators.hosts("ALLOWED_HOSTS", env.words("ALLOWED_HOSTS", _host if LOOPBACK else ""), own=_host)
 if not ALLOWED_HOSTS and not DEBUG:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set: name the hosts that this portal answers to.")
 if "*" in ALLOWED_HOSTS and not DEBUG:
@@ -146,14 +148,14 @@ DATABASES = {
     )
 }
 # Only statements that ask for it are prepared (apps/webhooks/engine/sql.py).
-DATABASE_PREPARE = env.flag("DATABASE_PREPARE", True)
+DATABASE_PREPARE = env.boolean("DATABASE_PREPARE", True)
 # The server for pg_dump, if DATABASE_URL is a pooler or backups should read from a replica.
 BACKUP_DATABASE = urls.backup_database("BACKUP_DATABASE_URL", env.text("BACKUP_DATABASE_URL"), DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     if _database["NAME"] != ":memory:":
-        _database["NAME"] = places.database_file("DATABASE_URL", BASE_DIR / _database["NAME"], BASE_DIR / "var")
+        _database["NAME"] = validators.database_file("DATABASE_URL", BASE_DIR / _database["NAME"], BASE_DIR / "var")
         # Tests use a file too: several threads and processes access it.
         _database["TEST"] = {"NAME": _database["NAME"] + ".test"}
     # IMMEDIATE: a deferred transaction that reads, then writes after another connection's commit fails at once
@@ -247,8 +249,8 @@ SUPPORT_CONTACT = env.contact("SUPPORT_CONTACT")
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^v1(/|$)", r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.flag("HSTS_SUBDOMAINS", False)
-SECURE_HSTS_PRELOAD = HTTPS and env.flag("HSTS_PRELOAD", False)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.boolean("HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = HTTPS and env.boolean("HSTS_PRELOAD", False)
 if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
     raise ImproperlyConfigured("HSTS_PRELOAD needs HSTS_SUBDOMAINS=true: browsers' lists take in whole domains only.")
 SECURE_REFERRER_POLICY = "same-origin"
@@ -276,7 +278,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 0
 # --- The product's own settings -------------------------------------------------------------------------------
 WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
 WEBHOOK_RETRY_SCHEDULE = env.seconds("WEBHOOK_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
-MAINTENANCE_FLAG = places.file_in_folder("MAINTENANCE_FLAG", env.text("MAINTENANCE_FLAG"))
+MAINTENANCE_FLAG = validators.file_in_folder("MAINTENANCE_FLAG", env.text("MAINTENANCE_FLAG"))
 WEBHOOK_TIMEOUT = env.integer("WEBHOOK_TIMEOUT", default=15, low=1, high=60)
 WEBHOOK_HOST_IN_FLIGHT = env.integer("WEBHOOK_HOST_IN_FLIGHT", default=64, low=1, high=10_000)
 WEBHOOK_ENDPOINTS = env.integer("WEBHOOK_ENDPOINTS", default=50, low=0, high=1_000_000)
@@ -301,7 +303,7 @@ PORTAL_SESSION_AUTHENTICATION = "apps.orgs.members.middleware.actor_for_api"
 # Access to pages under /o/<slug>/, by membership.
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.members.middleware.enter_organization"
 # Records a wrong password at a confirmation in the audit log, and sends mail.
-PORTAL_WRONG_CONFIRMATION = "apps.orgs.accounts.failed_sign_ins.note_wrong_confirmation"
+PORTAL_WRONG_CONFIRMATION = "apps.orgs.accounts.failed_sign_ins.record_wrong_confirmation"
 # Which roles have a permission and who can grant it, for the page of a 403.
 PORTAL_WHO_DECIDES = "apps.orgs.members.permission_help.who_can_grant"
 # The organization's own values as examples in the browsable API.
@@ -333,16 +335,16 @@ _mail = env.text("EMAIL_URL") or ("" if HTTPS else "consolemail://")
 vars().update(urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.orgs.mail.backends.NoMail"})
 EMAIL_TIMEOUT = 10
 _sender = env.text("DEFAULT_FROM_EMAIL")
-DEFAULT_FROM_EMAIL = places.sender("DEFAULT_FROM_EMAIL", _sender) if _sender else f"integrations@{_public.hostname}"
+DEFAULT_FROM_EMAIL = validators.sender("DEFAULT_FROM_EMAIL", _sender) if _sender else f"integrations@{_public.hostname}"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- Logs -----------------------------------------------------------------------------------------------------
-LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LEVELS)
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 LOGGING_CONFIG = None
 configure_logging(LOG_LEVEL, sys.stderr)
 
 # --- Of all variables -----------------------------------------------------------------------------------------
-strength.check_different(
+secret_checks.check_distinct(
     {
         "SECRET_KEY": [SECRET_KEY],
         "ENCRYPTION_KEYS": ENCRYPTION_KEYS.values(),
@@ -352,6 +354,6 @@ strength.check_different(
         "OIDC_CLIENT_SECRET": [OIDC_CLIENT_SECRET],
     }
 )
-names.check(env.known, os.environ)
+misspelled_names.check(env.known, os.environ)
 if DEBUG and HTTPS:
     raise ImproperlyConfigured("DEBUG must be false where PUBLIC_URL starts with https://: it shows secrets to anyone.")

@@ -51,5 +51,5 @@ urlpatterns = [
 handler400 = "integrations_portal.error_pages.bad_request"
 handler403 = "integrations_portal.error_pages.forbidden"
 handler404 = "integrations_portal.error_pages.not_found"
-handler429 = "integrations_portal.error_pages.too_many_tries"
+handler429 = "integrations_portal.error_pages.too_many_requests"
 handler500 = "integrations_portal.error_pages.server_error"

@@ -8,13 +8,13 @@ from typing import NoReturn
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.base.telemetry.logging import configure_logging, log_uncaught
+from apps.base.telemetry.logging import configure_logging, log_uncaught_exceptions
 
 
-def exit_with_error(words: str, error: Exception | None = None) -> NoReturn:
+def exit_with_error(message: str, error: Exception | None = None) -> NoReturn:
     """Log one line and exit with 1, instead of the traceback that the server would print."""
     configure_logging("INFO", sys.stderr)
-    logging.getLogger(__name__).critical(words, exc_info=error)
+    logging.getLogger(__name__).critical(message, exc_info=error)
     sys.exit(1)
 
 
@@ -25,16 +25,16 @@ try:
     # Imported here: DRF reads the settings on import, and metrics must be set up before anything is counted.
     from apps.base.telemetry import process_metrics
 
-    not_shared = process_metrics.enable_multiprocess_metrics()
+    metrics_warning = process_metrics.enable_multiprocess_metrics()
 
     from apps.base.rest import api_fast_path  # creates the metrics
 
-    log_uncaught()
+    log_uncaught_exceptions()
     application = api_fast_path.application()
 except ImproperlyConfigured as problem:
     # Without the traceback, which would hide the message.
     exit_with_error(str(problem))
 except Exception as error:
     exit_with_error("the portal could not be loaded", error)
-if not_shared:
-    logging.getLogger(__name__).warning(not_shared)
+if metrics_warning:
+    logging.getLogger(__name__).warning(metrics_warning)

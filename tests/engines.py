@@ -35,7 +35,7 @@ def make_endpoint(organization: Organization, url: str = HOOK, *patterns: str, *
     return endpoint
 
 
-def publish(organization: Organization, event_type: str = "order.created", **values: Any) -> publishing.Accepted:
+def publish(organization: Organization, event_type: str = "order.created", **values: Any) -> publishing.PublishedEvent:
     values.setdefault("data", DATA)
     return publishing.publish(organization_id=organization.pk, event_type=event_type, publisher="own", **values)
 

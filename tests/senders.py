@@ -49,11 +49,11 @@ class StubResolver:
     def close(self) -> None: ...
 
 
-def refuse_into(dialled: list[tuple[str, int]]) -> Callable[[str, int], bool]:
+def refuse_into(connected_address: list[tuple[str, int]]) -> Callable[[str, int], bool]:
     """A spy that writes down what would be dialled and lets no packet leave."""
 
     def spy(address: str, port: int) -> bool:
-        dialled.append((address, port))
+        connected_address.append((address, port))
         return False
 
     return spy
@@ -63,7 +63,7 @@ def request(url: str, token: object = None, timeout_ms: int = 1000, **more: obje
     return OutboundRequest(token, url, HEADERS, BODY, timeout_ms, **more)  # type: ignore[arg-type]
 
 
-def drain(sender: Sender, seconds: float = 5.0) -> list[Outcome]:
+def run_until_idle(sender: Sender, seconds: float = 5.0) -> list[Outcome]:
     outcomes: list[Outcome] = []
     deadline = time.monotonic() + seconds
     while sender.in_flight and time.monotonic() < deadline:
@@ -73,7 +73,7 @@ def drain(sender: Sender, seconds: float = 5.0) -> list[Outcome]:
 
 def send(sender: Sender, url: str, timeout_ms: int = 1000) -> Outcome:
     sender.submit(request(url, timeout_ms=timeout_ms))
-    (outcome,) = drain(sender)
+    (outcome,) = run_until_idle(sender)
     return outcome
 
 

@@ -65,7 +65,7 @@ def test_what_was_restored_delivers_the_backlog_and_nothing_twice(acme, tmp_path
     with Receiver() as receiver:
         make_endpoint(acme, receiver.url, "*", headers={"X-Team": "canary-55aa"})
         publish(acme)
-        engine().drain()
+        engine().run_until_idle()
         before = [each.headers["webhook-id"] for each in receiver.requests]
         waiting = [publish(acme) for _ in range(3)]
         figures = back_up(tmp_path / "portal.backup")

@@ -93,7 +93,7 @@ def test_two_at_once_both_end_well(older, run):
     with migration_locks.migration_lock(connection, print):
         both = run(), run()
         for each in both:
-            each.until_it_says(migration_locks.WAITING)
+            each.until_it_says(migration_locks.WAITING_MESSAGE)
         assert not is_applied()
     assert [each.ended() for each in both] == [0, 0], [each.said() for each in both]
     assert is_applied()
@@ -148,7 +148,7 @@ def test_a_lock_that_comes_free_in_time_is_waited_for(older, run):
 def test_a_pooler_is_refused(older, run, tmp_path):
     with pgbouncer(tmp_path) as url:
         running = run(DATABASE_URL=url, DATABASE_PREPARE="false")
-        assert running.ended() == 1 and migration_locks.POOLED in running.said(), running.said()
+        assert running.ended() == 1 and migration_locks.POOLER_REFUSED in running.said(), running.said()
     assert not is_applied()
 
 

@@ -80,7 +80,7 @@ def test_a_busy_pooler_shows_it_too(tmp_path):
 def test_a_wrong_database_prepare_is_named_at_the_start(tmp_path, monkeypatch):
     with pgbouncer(tmp_path) as url:
         told = manage("worker", "--once", DATABASE_URL=url)
-        assert poolers.PREPARES_IN_VAIN in told.stderr
+        assert poolers.PREPARE_ERROR in told.stderr
         with web(DATABASE_URL=url) as server:
             status, _seconds, body = server.call("GET", "/readyz", "")
         assert status == 503 and b"DATABASE_PREPARE must be false" in body

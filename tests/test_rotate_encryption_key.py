@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from apps.audit.models import AuditEntry
 from apps.base.crypto import reencryption
 from apps.base.crypto.encrypted_fields import CannotDecrypt, unseal
-from apps.base.crypto.reencryption import older_values, reencrypt_all
+from apps.base.crypto.reencryption import reencrypt_all, values_under_older_keys
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret
 from integrations_portal.management.commands.worker import report_undecryptable_secrets
 from tests.engines import LOOPBACK, engine, make_endpoint, publish, statuses
@@ -40,7 +40,7 @@ def test_everything_is_under_the_new_key_and_reads_as_before(acme, rival, settin
     Endpoint.objects.filter(pk=endpoints[2].pk).update(deleted_at=endpoints[2].created_at)
     secrets = {row.pk: row.secret for row in EndpointSecret.objects.all()}
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
-    assert older_values() == {"t1": 6}
+    assert values_under_older_keys() == {"t1": 6}
     figures, refusal = rotate()
     assert refusal == "" and figures == {
         "current": "n1", "encrypted_anew": 6, "changed_meanwhile": 0, "unreadable": 0, "left": {"t1": 0},
@@ -59,7 +59,7 @@ def test_it_goes_through_more_rows_than_a_batch(acme, settings, monkeypatch):
     for _ in range(5):
         make_endpoint(acme)
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
-    assert reencrypt_all().renewed == 10 and not older_values()
+    assert reencrypt_all().renewed == 10 and not values_under_older_keys()
 
 
 def test_a_change_that_somebody_makes_meanwhile_is_not_overwritten(acme, settings, monkeypatch):
@@ -94,7 +94,7 @@ def test_a_process_with_the_older_key_in_front_leaves_something_to_do(acme, sett
     assert "Restart it and run this again" in refusal
     monkeypatch.undo()
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
-    assert rotate()[1] == "" and not older_values()
+    assert rotate()[1] == "" and not values_under_older_keys()
 
 
 def test_a_value_whose_key_is_gone_is_named_and_kept(acme, settings, caplog):
@@ -149,7 +149,7 @@ def test_while_fifty_events_a_second_are_delivered_none_fails(acme, settings):
         finally:
             running.stop()
             thread.join(20)
-        assert statuses(acme) == ["succeeded"] * 100 and not older_values() and done.unreadable == 0
+        assert statuses(acme) == ["succeeded"] * 100 and not values_under_older_keys() and done.unreadable == 0
         assert Attempt.objects.count() == 100 and not Delivery.objects.exclude(uncounted_attempts=0).exists()
         for received in receiver.requests:
             Webhook(secret).verify(received.body, received.headers)

@@ -138,7 +138,7 @@ def test_each_failure_has_its_sentence(smtp, answers, values, says):
 )
 def test_what_is_rarer_has_one_as_well(settings, problem, says):
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 25
-    assert says in send_test_mail.what_to_change(problem, "a@b.example")
+    assert says in send_test_mail.advice_for(problem, "a@b.example")
 
 
 @pytest.mark.parametrize("to", ["", "nobody", "a@b", "a@b.example\nBcc: x@y.example", "a@b.example, c@d.example"])

@@ -7,7 +7,7 @@ from django.utils import timezone
 from rest_framework.response import Response
 
 from apps.api_keys import actions, operations
-from apps.api_keys.filters import chosen_api_keys, usage_span
+from apps.api_keys.filters import filter_api_keys, usage_span
 from apps.api_keys.models import ApiKey
 from apps.api_keys.reports.usage import keys_by_pk, last_use_of_organization
 from apps.api_keys.serializers import (
@@ -31,7 +31,7 @@ KEYS = KeyResource(
     path="api-keys",
     noun="a key",
     model=ApiKey,
-    chosen=chosen_api_keys,
+    apply_filters=filter_api_keys,
     serializer=ApiKeySerializer,
     new_serializer=NewApiKeySerializer,
     actions=actions.KEY_ACTIONS,
@@ -68,8 +68,8 @@ class KeyUsage(PortalView):
         """Return the figures of one key."""
         key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
         span = usage_span(request, timezone.now())
-        figures = key_usage(key.organization_id, key.pk, span)
-        return Response(KeyUsageSerializer.write(figures, last_use=LastUse.objects.filter(pk=key.pk).first()))
+        report = key_usage(key.organization_id, key.pk, span)
+        return Response(KeyUsageSerializer.write(report, last_use=LastUse.objects.filter(pk=key.pk).first()))
 
 
 class Usage(PortalView):
@@ -80,7 +80,7 @@ class Usage(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """Return the figures of the organization."""
         span = usage_span(request, timezone.now())
-        figures = organization_usage(cast(UUID, request.actor.organization_id), span)
+        report = organization_usage(cast(UUID, request.actor.organization_id), span)
         last_use = last_use_of_organization(request.actor)
-        known = keys_by_pk(request.actor, figures)
-        return Response(UsageSerializer.write(figures, known=known, last_use=last_use))
+        known = keys_by_pk(request.actor, report)
+        return Response(UsageSerializer.write(report, known=known, last_use=last_use))

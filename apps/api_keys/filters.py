@@ -8,7 +8,7 @@ from apps.audit.calls.usage_report import Interval, Span
 from apps.base.errors import Invalid
 from apps.base.requests import ApiRequest
 from apps.base.rest.query_parameters import choice_parameter, matching_list_parameter, text_parameter, time_parameter
-from apps.credentials.filters import chosen_keys
+from apps.credentials.filters import filter_keys
 from apps.credentials.models import SecretKeyQuerySet
 
 # Length of the default span in buckets, the current one included.
@@ -18,11 +18,11 @@ TYPE = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 MAX_SPAN_DAYS = {Interval.HOUR: 31, Interval.DAY: 400}
 
 
-def chosen_api_keys(request: ApiRequest, rows: SecretKeyQuerySet[ApiKey]) -> SecretKeyQuerySet[ApiKey]:
+def filter_api_keys(request: ApiRequest, rows: SecretKeyQuerySet[ApiKey]) -> SecretKeyQuerySet[ApiKey]:
     """Return the keys that match the request's filters."""
     subject = text_parameter(request, "subject", MAX_SUBJECT_LENGTH)
     types = matching_list_parameter(request, "type", TYPE, "partner")
-    rows = chosen_keys(request, rows)
+    rows = filter_keys(request, rows)
     rows = rows.filter(subject=subject) if subject is not None else rows
     return rows.filter(key_type__in=_known_types(types)) if types else rows
 

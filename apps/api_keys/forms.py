@@ -14,7 +14,7 @@ from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, grid, oth
 from apps.api_keys.view_models.type_cards import Offer
 from apps.base.permissions import ADMIN
 from apps.base.web.client_address import UNKNOWN
-from apps.base.web.forms import LineField, RequestForm
+from apps.base.web.forms import PlainTextField, RequestForm
 from apps.credentials.lifecycle.forms import LIFETIME_FIELDS, KeyChangeForm, LifetimeForm
 
 CHOOSE = "choose"
@@ -68,7 +68,7 @@ class AccessFields(RequestForm):
             "lines": grid(self.scope_choices, chosen),
             "singles": other_scopes(self.scope_choices, chosen),
             "quick": self.quick,
-            "may_be_admin": self.scope_choices.may_be_admin,
+            "may_be_admin": self.scope_choices.can_choose_admin,
             "contact": self.scope_choices.contact,
         }
         return {"access": access, "client_ip": "" if address == UNKNOWN else address}
@@ -125,7 +125,7 @@ def limits_in(values: Mapping[str, Any]) -> dict[str, int | None]:
 class CreateKeyForm(AccessFields, LifetimeForm):
     """The settings of a new key of one type."""
 
-    name = LineField(
+    name = PlainTextField(
         label=_("Name"),
         max_length=100,
         help_text=_("What runs with it, such as “Nightly export”."),
@@ -133,18 +133,18 @@ class CreateKeyForm(AccessFields, LifetimeForm):
     )
     networks = network_field()
 
-    def __init__(self, *args: Any, offer: Offer, kind: KeyType, **options: Any) -> None:
+    def __init__(self, *args: Any, type_options: Offer, kind: KeyType, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.offer, self.kind = offer, kind
-        self.set_scope_choices(offer.scope_choices(kind))
+        self.type_options, self.kind = type_options, kind
+        self.set_scope_choices(type_options.scope_choices(kind))
         if kind.needs_subject:
             self.fields["subject"] = self._subject()
         self.fields.update(limit_fields(kind))
-        self.offer_lifetimes(DAYS, offer.longest_days(kind), offer.usual_days(kind))
+        self.set_lifetime_choices(DAYS, type_options.longest_days(kind), type_options.usual_days(kind))
         self.order_fields(["name", "subject", "access", "scopes", "expires", "custom_days", "networks"])
 
-    def _subject(self) -> LineField:
-        return LineField(
+    def _subject(self) -> PlainTextField:
+        return PlainTextField(
             label=_("Client"),
             max_length=200,
             widget=forms.TextInput(attrs={"autocomplete": "off"}),
@@ -152,7 +152,7 @@ class CreateKeyForm(AccessFields, LifetimeForm):
             error_messages={"required": _("A key of this type needs a subject: your reference of the client.")},
         )
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``actions.create_key``."""
         values = self.cleaned_data
         return {
@@ -169,18 +169,18 @@ class CreateKeyForm(AccessFields, LifetimeForm):
 class ChangeKeyForm(AccessFields, KeyChangeForm):
     """Changes the name, networks and limits of a key, and removes scopes."""
 
-    name = LineField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = PlainTextField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     networks = network_field()
     field_names = {"allowed_networks": "networks", "limits": "limit_minute"}
 
     def __init__(self, *args: Any, key: ApiKey, **options: Any) -> None:
         super().__init__(*args, initial=_as_is(key), **options)
         self.key = key
-        self.set_scope_choices(ScopeChoices.held_by(key))
+        self.set_scope_choices(ScopeChoices.for_key(key))
         self.fields.update(limit_fields(key.key_type, {name: _limit(key, name) for name in WINDOWS}))
         self.order_fields(["name", "access", "scopes", "networks"])
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``actions.update_key``; unchanged limits are left out and not checked again."""
         values = self.cleaned_data
         limits = {name: figure for name, figure in limits_in(values).items() if figure != _limit(self.key, name)}

@@ -20,16 +20,16 @@ LEFT JOIN api_keys_package p ON p.organization_id = o.id
 """
 
 
-def _build(of_every_key: dict[str, Any], *own: Any) -> KeyRow:
+def _build(common_fields: dict[str, Any], *own: Any) -> KeyRow:
     (scopes, subject, limit_minute, limit_hour, budget, type_name, type_minute, type_hour, ceiling,
      types_off, scopes_off) = own  # fmt: skip
-    organization_id, bucket = of_every_key["organization_id"], as_uuid(budget).hex
+    organization_id, bucket = common_fields["organization_id"], as_uuid(budget).hex
     held, disabled_types = tuple(as_json(scopes)), as_json(types_off or "[]")
     disabled_scopes = frozenset(as_json(scopes_off or "[]"))
     return KeyRow(
-        **of_every_key,
+        **common_fields,
         key_type=type_name,
-        type_is_off=type_name in disabled_types,
+        is_type_disabled=type_name in disabled_types,
         scopes=tuple(scope for scope in held if scope not in disabled_scopes),
         permissions=expand(held) - disabled_scopes,
         disabled_scopes=disabled_scopes,
@@ -50,8 +50,8 @@ def windows(
     ``minute`` and ``hour`` are (key's limit, type's limit) in requests; ``ceiling`` is the organization's per minute.
     """
     found = []
-    for name, seconds, figures in (("minute", 60, minute), ("hour", 3600, hour)):
-        limit = effective_limit(name, *figures)
+    for name, seconds, configured_limits in (("minute", 60, minute), ("hour", 3600, hour)):
+        limit = effective_limit(name, *configured_limits)
         if limit:
             found.append(Window(name, f"{bucket}:{name}", limit, seconds))
     if ceiling:
@@ -61,10 +61,10 @@ def windows(
 
 def effective_limit(name: str, own: int | None, of_type: int | None) -> int | None:
     """Return a window's limit in requests: the key's, else its type's, else the default. 0 and None are no limit."""
-    figure = next((each for each in (own, of_type) if each is not None), None)
-    if figure is None:
+    limit = next((each for each in (own, of_type) if each is not None), None)
+    if limit is None:
         return settings.RATE_LIMIT_DEFAULTS.get(name)
-    return figure or None
+    return limit or None
 
 
 ROWS = RowSource("api_key", ApiKey, own=COLUMNS, build=_build, joins=JOINS)

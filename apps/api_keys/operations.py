@@ -13,7 +13,7 @@ from apps.api_keys.serializers import (
     VerifyApiKeyBody,
 )
 from apps.audit.calls.usage_report import Interval
-from apps.base.rest.fields import Choice, Opaque
+from apps.base.rest.fields import Choice, StrictString
 from apps.base.rest.operations import Operation, Paging, Parameter, ResponseSpec, time_range_parameters
 from apps.credentials.operations import KEY_FILTERS, lifecycle_operations
 
@@ -31,8 +31,8 @@ API_KEYS = {
         paging=Paging.OFFSET,
         parameters=(
             *KEY_FILTERS,
-            Parameter("type", Opaque("Only keys of these types.", pattern="^[A-Za-z0-9_-]{1,40}$"), many=True),
-            Parameter("subject", Opaque("Only keys of this subject.", max_length=200)),
+            Parameter("type", StrictString("Only keys of these types.", pattern="^[A-Za-z0-9_-]{1,40}$"), many=True),
+            Parameter("subject", StrictString("Only keys of this subject.", max_length=200)),
         ),
     ),
     "create": Operation(

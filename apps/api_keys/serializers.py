@@ -19,10 +19,10 @@ from apps.base.rest.fields import (
     IPAddress,
     ListOf,
     Nested,
-    Opaque,
+    PlainText,
     StrictBoolean,
     StrictInteger,
-    Text,
+    StrictString,
     TextList,
     Timestamp,
 )
@@ -65,9 +65,9 @@ class ApiKeySerializer(KeySerializer):
     """An API key."""
 
     id = KeySerializer.field("id", prefix="key")
-    kind = Text("The name of its key type.", example="partner", name="type", source="key_type.name", max_length=40)
+    kind = PlainText("The name of its key type.", example="partner", name="type", source="key_type.name", max_length=40)
     scopes = TextList("What the key may do.", example=["users:read", "events:write"])
-    subject = Text(
+    subject = PlainText(
         "Whom the key acts for, such as a client's number: for key types that need it.",
         allow_null=True,
         max_length=200,
@@ -81,7 +81,7 @@ class ApiKeySerializer(KeySerializer):
 class NewApiKeySerializer(ApiKeySerializer):
     """An API key with its secret, which is in the response that creates it and never again."""
 
-    key = Opaque(
+    key = StrictString(
         "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
         example="ipk_SHOWN_ONCE_IN_THIS_ANSWER",
         method="get_secret",
@@ -102,8 +102,8 @@ class OrganizationNameSerializer(ResponseSerializer):
     """The organization that a key belongs to."""
 
     id = Id("The organization's id.", prefix="org", source="organization_public_id")
-    name = Opaque("Its name.", example="Acme Travel", source="organization_name")
-    slug = Opaque("Its name in URLs.", example="acme", source="organization_slug")
+    name = StrictString("Its name.", example="Acme Travel", source="organization_name")
+    slug = StrictString("Its name in URLs.", example="acme", source="organization_slug")
 
 
 class CallingKeySerializer(ResponseSerializer):
@@ -130,7 +130,7 @@ class CallingKeySerializer(ResponseSerializer):
 class WindowSerializer(ResponseSerializer):
     """The state of one rate limit after the call."""
 
-    name = Opaque("The limit: minute, hour, or organization.", example="minute", source="window.name")
+    name = StrictString("The limit: minute, hour, or organization.", example="minute", source="window.name")
     limit = StrictInteger("Requests in a window.", example=100, source="window.limit")
     remaining = StrictInteger("Requests that are left in it.", example=99)
     reset_seconds = StrictInteger("Whole seconds until it ends.", example=60)
@@ -203,15 +203,15 @@ class UsageBucketSerializer(ResponseSerializer):
 class RouteUsageSerializer(ResponseSerializer):
     """The calls of one route."""
 
-    method = Opaque("The HTTP method.", example="GET")
-    route = Opaque("The path, with its parameters in braces.", example="/v1/users")
+    method = StrictString("The HTTP method.", example="GET")
+    route = StrictString("The path, with its parameters in braces.", example="/v1/users")
     count = StrictInteger("Calls.", example=12, source="calls")
 
 
 class AddressUsageSerializer(ResponseSerializer):
     """The calls from one IP address."""
 
-    address = Opaque("The address; null where it is not known.", example="203.0.113.24", allow_null=True)
+    address = StrictString("The address; null where it is not known.", example="203.0.113.24", allow_null=True)
     count = StrictInteger("Calls.", example=12, source="calls")
     last_at = Timestamp("When the last of them came.", example="2026-11-24T08:12:30Z", allow_null=True)
 
@@ -291,7 +291,7 @@ class CreateApiKeyBody(NewKeyBody):
 class UpdateApiKeyBody(StrictSerializer):
     """Changes to a key: at least one field is required."""
 
-    takes_no_empty_body = True
+    requires_a_field = True
     usual = ("name",)
 
     name = ApiKeySerializer.field("name", required=False)
@@ -321,7 +321,7 @@ class VerifyApiKeyBody(StrictSerializer):
 
     usual = ("key", "scopes", "ip")
 
-    key = Opaque(
+    key = StrictString(
         "The key that came with the call.",
         example="ipk_REPLACE_WITH_THE_KEY_TO_JUDGE",
         max_length=1000,

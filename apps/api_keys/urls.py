@@ -9,20 +9,20 @@ from apps.base.rest.views import api_path
 from apps.credentials.key_api import key_paths
 from apps.credentials.lifecycle.pages import lifecycle_urls
 
-HERE = "o/<slug:slug>/settings/integration/api-keys/"
-KEY = HERE + "<str:key_id>/"
-USAGE = "o/<slug:slug>/settings/integration/usage/"
+BASE_PATH = "o/<slug:slug>/settings/integration/api-keys/"
+KEY_PATH = BASE_PATH + "<str:key_id>/"
+USAGE_PATH = "o/<slug:slug>/settings/integration/usage/"
 
 pages = [
-    path(HERE, views.key_list, name="api_keys"),
-    path(HERE + "create/", views.key_create, name="api_key_create"),
-    path(HERE + "inventory/", views.key_inventory, name="api_key_inventory"),
-    path(HERE + "inventory.csv", views.key_inventory_csv, name="api_key_inventory_csv"),
-    path(KEY, views.key_detail, name="api_key"),
-    *lifecycle_urls(KEY, views.KEYS, Permission.API_KEYS_WRITE),
-    path(KEY + "usage/", views.key_usage, name="api_key_usage"),
-    path(KEY + "drain/", views.key_drain, name="api_key_drain"),
-    path(USAGE, views.usage, name="usage"),
+    path(BASE_PATH, views.key_list, name="api_keys"),
+    path(BASE_PATH + "create/", views.key_create, name="api_key_create"),
+    path(BASE_PATH + "inventory/", views.key_inventory, name="api_key_inventory"),
+    path(BASE_PATH + "inventory.csv", views.key_inventory_csv, name="api_key_inventory_csv"),
+    path(KEY_PATH, views.key_detail, name="api_key"),
+    *lifecycle_urls(KEY_PATH, views.KEYS, Permission.API_KEYS_WRITE),
+    path(KEY_PATH + "usage/", views.key_usage, name="api_key_usage"),
+    path(KEY_PATH + "drain/", views.key_drain, name="api_key_drain"),
+    path(USAGE_PATH, views.usage, name="usage"),
 ]
 keys, *one_key = key_paths(api_views.KEYS, Permission.API_KEYS_READ, Permission.API_KEYS_WRITE)
 api = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.api_keys.models import Scope
 from apps.api_keys.serializers import InvalidKeySerializer, ValidKeySerializer
-from apps.audit.calls.recording import record_use
+from apps.audit.calls.recording import record_additional_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
 from apps.base.permissions import is_read
@@ -40,13 +40,13 @@ def verify(
     organizations and SDK keys are unknown.
     """
     if not key.strip().startswith(API_KEY_PREFIX):
-        return InvalidKeySerializer.write(KeyCheckResult(), code=key_check.invalid_key().code)
-    verdict = key_check.check(key.strip(), ip or "", cost, within=_visible_organization(request))
-    code = _code(verdict, scopes or ())
-    if verdict.key is None:
+        return InvalidKeySerializer.write(KeyCheckResult(), code=key_check.invalid_key_error().code)
+    result = key_check.check(key.strip(), ip or "", cost, organization_id=_visible_organization(request))
+    code = _code(result, scopes or ())
+    if result.key is None:
         return InvalidKeySerializer.write(KeyCheckResult(), code=code)
-    _count(request, verdict.key, code, scopes or (), ip or "")
-    return ValidKeySerializer.write(verdict) if code == VALID else InvalidKeySerializer.write(verdict, code=code)
+    _count(request, result.key, code, scopes or (), ip or "")
+    return ValidKeySerializer.write(result) if code == VALID else InvalidKeySerializer.write(result, code=code)
 
 
 def _visible_organization(request: ApiRequest) -> uuid.UUID | None:
@@ -56,8 +56,8 @@ def _visible_organization(request: ApiRequest) -> uuid.UUID | None:
     return None if is_platform_key else own
 
 
-def _code(verdict: KeyCheckResult, scopes: Sequence[str]) -> str:
-    refusal, row = verdict.refusal, verdict.key
+def _code(result: KeyCheckResult, scopes: Sequence[str]) -> str:
+    refusal, row = result.refusal, result.key
     if refusal is not None:
         return _code_of(refusal)
     assert row is not None
@@ -77,7 +77,7 @@ def _are_known(row: KeyRow, scopes: Sequence[str]) -> bool:
 def _count(request: ApiRequest, row: KeyRow, code: str, scopes: Sequence[str], ip: str) -> None:
     """Count the request in the usage of the verified key; the entry in the call log is the caller's."""
     status = STATUSES.get(code, 401)
-    record_use(
+    record_additional_use(
         request._request,
         organization_id=row.organization_id,
         credential_id=row.pk,

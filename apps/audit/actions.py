@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.audit.exports import walk
+from apps.audit.exports import reader
 from apps.audit.exports.jobs import file_pieces
 from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
 from apps.audit.seal import checkpoints, sealer
@@ -18,9 +18,9 @@ from apps.audit.timeline.sources import Filters
 from apps.audit.vocabulary import require_known
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
-from apps.base.identifiers import KEYS
+from apps.base.identifiers import ORDERED_UUIDS
 from apps.base.permissions import Permission
-from apps.base.text.redaction import is_secret, sanitize, sanitize_json
+from apps.base.text.redaction import is_secret, redact_and_truncate, sanitize_json
 from apps.orgs.lookups import platform_pk
 
 MAX_VALUE_LENGTH = 2000
@@ -55,21 +55,21 @@ def record(
         raise ValueError(f"{action}: name the organization, for the actor has none")
     now = timezone.now()
     return AuditEntry.objects.create(
-        id=KEYS.at(now),
+        id=ORDERED_UUIDS.at(now),
         at=now,
         organization_id=owner,
         actor_kind=actor.kind,
-        actor_id=sanitize(actor.id, 40),
-        actor_label=sanitize(actor.label, 200),
+        actor_id=redact_and_truncate(actor.id, 40),
+        actor_label=redact_and_truncate(actor.label, 200),
         action=action,
-        target_kind=sanitize(target_kind, 30),
-        target_id=sanitize(target_id, 40),
-        target_label=sanitize(target_label, 200),
+        target_kind=redact_and_truncate(target_kind, 30),
+        target_id=redact_and_truncate(target_id, 40),
+        target_label=redact_and_truncate(target_label, 200),
         changes=_recordable(changes or {}),
         outcome=Outcome(outcome),
-        address=sanitize(actor.address, 45),
-        user_agent=sanitize(actor.user_agent, 300),
-        request_id=sanitize(actor.request_id, 64),
+        address=redact_and_truncate(actor.address, 45),
+        user_agent=redact_and_truncate(actor.user_agent, 300),
+        request_id=redact_and_truncate(actor.request_id, 64),
     )
 
 
@@ -135,10 +135,10 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
     """Record an export and return its lines, which are read from the database while they are sent."""
     require_export(actor)
     # Before the transaction, which blocks other writers on SQLite.
-    legs = walk.begin(actor, filters)
+    legs = reader.remaining_spans(actor, filters)
     with transaction.atomic():
         _record_export(actor, "audit.exported", "", _export_changes(filters, file_format))
-    return walk.stream(actor, filters, file_format, legs, actor.request_id)
+    return reader.stream(actor, filters, file_format, legs, actor.request_id)
 
 
 @transaction.atomic
@@ -151,7 +151,7 @@ def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditEx
     job: AuditExport = AuditExport.objects.create(
         organization_id=cast(uuid.UUID, actor.organization_id),
         file_format=file_format,
-        filters=walk.stored_filters(filters),
+        filters=reader.stored_filters(filters),
         created_at=timezone.now(),
         created_by_id=actor.id,
         created_by_label=actor.label,
@@ -194,7 +194,7 @@ def _locked_export(actor: Actor, export_id: str) -> AuditExport:
 
 def _export_changes(filters: Filters, file_format: str) -> dict[str, list[Any]]:
     """Return format and filters as changes. ``key`` is an id, not a secret, so it is recorded as ``key_id``."""
-    values = {"format": file_format, **walk.stored_filters(filters)}
+    values = {"format": file_format, **reader.stored_filters(filters)}
     return {"key_id" if name == "key" else name: [None, value] for name, value in values.items()}
 
 

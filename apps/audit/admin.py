@@ -72,7 +72,7 @@ class ApiCallAdmin(ReadOnlyAdmin):
         """The key or user, with a link to its page."""
         return _named(call.actor_label, call.actor_id)
 
-    def answer(self, row: ApiCall) -> Sequence[Line]:
+    def summary_lines(self, row: ApiCall) -> Sequence[Line]:
         """Return the status of the request and, for an error, the meaning of its code."""
         facts = {"status": row.status, "code": row.code, "ms": f"{row.duration_ms:.0f}"}
         if row.status < 400:

@@ -1,7 +1,7 @@
 """The API operations of ``/v1/audit-log``: parameters and responses."""
 
 from apps.audit.timeline.serialization import CATEGORIES, FORMATS, AuditEntrySerializer
-from apps.base.rest.fields import Choice, Opaque
+from apps.base.rest.fields import Choice, StrictString
 from apps.base.rest.operations import Operation, Paging, Parameter, ResponseSpec, time_range_parameters
 
 KEY_ID_PATTERN = "^(key|sdk)_[0-9A-Za-z]{22}$"
@@ -9,15 +9,19 @@ FILTERS = (
     Parameter("category", Choice(CATEGORIES, "Only entries of these kinds."), many=True),
     Parameter(
         "actor",
-        Opaque("Only what this person or key did; or `system`.", pattern="^((user|key|sdk)_[0-9A-Za-z]{22}|system)$"),
+        StrictString(
+            "Only what this person or key did; or `system`.", pattern="^((user|key|sdk)_[0-9A-Za-z]{22}|system)$"
+        ),
     ),
     Parameter(
-        "action", Opaque("Only these actions, such as `api_key.revoked`.", pattern="^[a-z_]+\\.[a-z_]+$"), many=True
+        "action",
+        StrictString("Only these actions, such as `api_key.revoked`.", pattern="^[a-z_]+\\.[a-z_]+$"),
+        many=True,
     ),
-    Parameter("target", Opaque("Only what was done to this: an id, or the route of a call such as `/v1/users`.")),
-    Parameter("key", Opaque("Only what this key did, or what was done to it.", pattern=KEY_ID_PATTERN)),
+    Parameter("target", StrictString("Only what was done to this: an id, or the route of a call such as `/v1/users`.")),
+    Parameter("key", StrictString("Only what this key did, or what was done to it.", pattern=KEY_ID_PATTERN)),
     *time_range_parameters("entries"),
-    Parameter("request_id", Opaque("Only the entries of this request.", pattern="^[A-Za-z0-9._-]{8,64}$")),
+    Parameter("request_id", StrictString("Only the entries of this request.", pattern="^[A-Za-z0-9._-]{8,64}$")),
 )
 
 LIST_AUDIT_LOG = Operation(

@@ -7,15 +7,15 @@ from apps.audit.api import AuditLog, ExportAuditLog
 from apps.audit.exports import views
 from apps.base.rest.views import api_path
 
-HERE = "o/<slug:slug>/settings/integration/audit/"
+BASE_PATH = "o/<slug:slug>/settings/integration/audit/"
 
 pages = [
-    path(HERE, log.audit_log, name="audit"),
-    path(HERE + "export/", views.export, name="audit_export"),
-    path(HERE + "checkpoint/", views.checkpoint, name="audit_checkpoint"),
-    path(HERE + "exports/<str:export_id>/", views.export_job, name="audit_export_job"),
-    path(HERE + "exports/<str:export_id>/cancel/", views.export_cancel, name="audit_export_cancel"),
-    path(HERE + "exports/<str:export_id>/file/", views.export_download, name="audit_export_file"),
+    path(BASE_PATH, log.audit_log, name="audit"),
+    path(BASE_PATH + "export/", views.export, name="audit_export"),
+    path(BASE_PATH + "checkpoint/", views.checkpoint, name="audit_checkpoint"),
+    path(BASE_PATH + "exports/<str:export_id>/", views.export_job, name="audit_export_job"),
+    path(BASE_PATH + "exports/<str:export_id>/cancel/", views.export_cancel, name="audit_export_cancel"),
+    path(BASE_PATH + "exports/<str:export_id>/file/", views.export_download, name="audit_export_file"),
 ]
 api = [
     api_path("audit-log", AuditLog, "audit-log"),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.audit.action_labels import grouped_labels, label_for
-from apps.audit.exports.walk import filters_from
+from apps.audit.exports.reader import filters_from
 from apps.audit.models import AuditExport, ExportStatus
 from apps.audit.timeline.filter_options import filter_options, link_to_page
 from apps.audit.timeline.filters import is_target
@@ -25,7 +25,7 @@ FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
 
 def entry(row: Row, slug: str) -> dict[str, Any]:
     """Return one row with links to its objects and to the list filtered by actor or target."""
-    here = f"/o/{slug}/"
+    base_path = f"/o/{slug}/"
     page = row.link or link_to_page(row.target.id)
     key_page = link_to_page(row.actor.id) if row.actor.kind == ActorKind.API_KEY else ""
     return {
@@ -34,12 +34,12 @@ def entry(row: Row, slug: str) -> dict[str, Any]:
         "category": row.category,
         "actor_label": row.actor.label or row.actor.id,
         "actor_query": urlencode({"actor": row.actor.id}) if _is_actor(row) else "",
-        "key_page": here + key_page if key_page else "",
+        "key_page": base_path + key_page if key_page else "",
         "address": row.address,
         "sentence": row.sentence,
         "target_label": row.target.label or row.target.id,
         "target_query": urlencode({"target": row.target.id}) if _has_target(row) else "",
-        "link": here + page if page else "",
+        "link": base_path + page if page else "",
         "outcome": row.outcome,
         "request_id": row.request_id,
         "user_agent": row.user_agent,
@@ -86,13 +86,13 @@ def _options(groups: list[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _select(
-    chosen: Mapping[str, str], name: str, nothing: str, groups: list[tuple[str, list[tuple[str, str]]]]
+    chosen: Mapping[str, str], name: str, empty_label: str, groups: list[tuple[str, list[tuple[str, str]]]]
 ) -> dict[str, Any]:
     value = chosen.get(name, "")
     known = {option for _heading, options in groups for option, _label in options}
     if value and value not in known:
         groups = [("", [(value, value)]), *groups]
-    return {"name": name, "value": value, "nothing": nothing, "groups": [group for group in groups if group[1]]}
+    return {"name": name, "value": value, "nothing": empty_label, "groups": [group for group in groups if group[1]]}
 
 
 def _categories() -> list[tuple[str, str]]:
@@ -107,7 +107,7 @@ def export_facts(job: AuditExport) -> dict[str, Any]:
         "id": job.public_id,
         "state": job.status,
         "format": FORMAT_NAMES[job.file_format],
-        "filters": _chosen(job),
+        "filters": _filter_pairs(job),
         "count": max(count, job.written),
         "written": job.written,
         "size": job.size,
@@ -150,7 +150,7 @@ def invalid_filters_message(names: Sequence[str], texts: Mapping[str, str]) -> s
     )
 
 
-def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
+def _filter_pairs(job: AuditExport) -> list[tuple[str, Any]]:
     """Return the filters of an export as pairs of label and value, with times as datetimes."""
     labels = _labels()
     filters = filters_from(job.filters)

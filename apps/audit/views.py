@@ -20,10 +20,10 @@ from apps.base.requests import PortalRequest
 from apps.base.rest.cursor_pagination import Cursors
 from apps.base.web.pages import org_page
 
-ROWS = 50
-EXPORTS = 5
+PER_PAGE = 50
+MAX_EXPORTS_SHOWN = 5
 # The names of the kinds of rows on the page and in retention.
-KINDS = {"changes": "audit", "calls": "calls", "attempts": "attempts"}
+RETENTION_KINDS = {"changes": "audit", "calls": "calls", "attempts": "attempts"}
 NO_ROWS = Page([], None)
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
         "choices": view_models.choices(request.actor, texts),
         "next_cursor": cursors.write(page.after) if page.after else "",
         "is_first": before is None,
-        "keep_days": {name: _days(request, kind) for name, kind in KINDS.items()},
+        "keep_days": {name: _days(request, kind) for name, kind in RETENTION_KINDS.items()},
         "checkpoint": checkpoints.newest(request.organization.pk),
         "exports": _exports(request),
     }
@@ -60,7 +60,7 @@ def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page
         filters = page_filters(texts)
     except Invalid:
         return NO_ROWS
-    return timeline(request.actor, filters, before, ROWS)
+    return timeline(request.actor, filters, before, PER_PAGE)
 
 
 def _days(request: PortalRequest, kind: str) -> int:
@@ -71,5 +71,5 @@ def _exports(request: PortalRequest) -> list[dict[str, Any]]:
     """Return the newest stored exports if the user can export."""
     if not request.actor.can(Permission.AUDIT_EXPORT):
         return []
-    rows = AuditExport.objects.for_actor(request.actor).order_by("-pk")[:EXPORTS]
+    rows = AuditExport.objects.for_actor(request.actor).order_by("-pk")[:MAX_EXPORTS_SHOWN]
     return [view_models.export_facts(job) for job in rows]

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from django.utils.translation import gettext as _
 
-from apps.base.errors import Forbidden, Text
+from apps.base.errors import Forbidden, Message
 from apps.base.permissions import ADMIN, granted, is_allowed_while_suspended, is_read
 
 
@@ -62,7 +62,7 @@ class Actor:
     grantable: frozenset[str] = frozenset()
     bounds: Bounds | None = None
     disabled_scopes: frozenset[str] = frozenset()
-    read_only_reason: tuple[Text, str] | None = None
+    read_only_reason: tuple[Message, str] | None = None
     suspended: str = ""
     is_support_access: bool = False
     address: str = ""

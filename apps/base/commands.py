@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.base.errors import PortalError
-from apps.base.text.rules import did_you_mean
+from apps.base.text.validation import did_you_mean
 
 
 class PortalCommand(BaseCommand):
@@ -33,20 +33,22 @@ class PortalCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command; turn PortalError and ValidationError into one sentence."""
         for name, value in options.items():
-            if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _is_broken(value))):
+            if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _has_surrogates(value))):
                 raise CommandError(f"--{name.replace('_', '-')} holds characters that are no text.")
         try:
             result = self.run_command(**options)
         except PortalError as error:
             raise CommandError(str(error)) from None
         except ValidationError as error:
-            named = getattr(error, "message_dict", {"": error.messages})
-            sentences = (f"{name}: {' '.join(texts)}" if name else " ".join(texts) for name, texts in named.items())
+            messages_by_field = getattr(error, "message_dict", {"": error.messages})
+            sentences = (
+                f"{name}: {' '.join(texts)}" if name else " ".join(texts) for name, texts in messages_by_field.items()
+            )
             raise CommandError(" ".join(sentences)) from None
         if options["json"]:
             self.stdout.write(json.dumps(result))
         else:
-            self.stdout.write("\n".join(f"{name}: {self._text(value)}" for name, value in result.items()))
+            self.stdout.write("\n".join(f"{name}: {self._format_value(value)}" for name, value in result.items()))
         if failure := self.failure(result):
             raise CommandError(failure)
 
@@ -59,16 +61,16 @@ class PortalCommand(BaseCommand):
         raise CommandError("this command does nothing yet")
 
     @staticmethod
-    def _text(value: Any) -> str:
+    def _format_value(value: Any) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else "-" if value is None else str(value)
 
 
-def split_words(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """Return the words of an option that takes several, separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def check_words(option: str, words: Iterable[str], accepted: Collection[str]) -> None:
+def check_choices(option: str, words: Iterable[str], accepted: Collection[str]) -> None:
     """Raise CommandError for the first word that is not accepted, with a suggestion and the accepted words."""
     for word in words:
         if word not in accepted:
@@ -76,6 +78,6 @@ def check_words(option: str, words: Iterable[str], accepted: Collection[str]) ->
             raise CommandError(f"{option} does not accept {word}.{meant} Accepted: {known}.")
 
 
-def _is_broken(text: str) -> bool:
+def _has_surrogates(text: str) -> bool:
     """Return whether the text has lone surrogates, as which bytes that are not UTF-8 arrive from the command line."""
     return any("\ud800" <= letter <= "\udfff" for letter in text)

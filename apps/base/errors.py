@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.error_codes import ERROR_CODES
 
-Text = str | Promise
-Fields = Mapping[str, Sequence[Text]]
+Message = str | Promise
+Fields = Mapping[str, Sequence[Message]]
 
 
 class PortalError(Exception):
@@ -21,7 +21,7 @@ class PortalError(Exception):
 
     def __init__(
         self,
-        message: Text,
+        message: Message,
         code: str = "invalid_request",
         fields: Fields | None = None,
         headers: Mapping[str, str] | None = None,
@@ -40,11 +40,11 @@ class PortalError(Exception):
 class Invalid(PortalError):
     """Input that cannot be accepted; ``fields`` names what to change."""
 
-    def __init__(self, message: Text, fields: Fields | None = None) -> None:
+    def __init__(self, message: Message, fields: Fields | None = None) -> None:
         super().__init__(message, "invalid_request", fields)
 
     @classmethod
-    def field(cls, name: str, message: Text) -> "Invalid":
+    def field(cls, name: str, message: Message) -> "Invalid":
         """Return an error of one field, with the message at the top and beside the field."""
         return cls(message, {name: [message]})
 
@@ -52,7 +52,7 @@ class Invalid(PortalError):
 class Unauthorized(PortalError):
     """No valid credential (RFC 9110 section 15.5.2)."""
 
-    def __init__(self, message: Text, code: str) -> None:
+    def __init__(self, message: Message, code: str) -> None:
         super().__init__(message, code, headers={"WWW-Authenticate": f'Bearer realm="api", error="{code}"'})
 
 
@@ -62,7 +62,7 @@ class Forbidden(PortalError):
     ``needed``: where the role lacks a permission, those of which one is enough.
     """
 
-    def __init__(self, message: Text, code: str = "forbidden", needed: Sequence[str] = ()) -> None:
+    def __init__(self, message: Message, code: str = "forbidden", needed: Sequence[str] = ()) -> None:
         super().__init__(message, code)
         self.needed = tuple(needed)
 
@@ -70,35 +70,35 @@ class Forbidden(PortalError):
 class NotFound(PortalError):
     """No such object, or another organization's: a caller cannot tell the two apart."""
 
-    def __init__(self, message: Text = "") -> None:
+    def __init__(self, message: Message = "") -> None:
         super().__init__(message or _("Not found."), "not_found")
 
 
 class Conflict(PortalError):
     """The state of the object does not allow this (RFC 9110 section 15.5.10)."""
 
-    def __init__(self, message: Text, code: str = "conflict", fields: Fields | None = None) -> None:
+    def __init__(self, message: Message, code: str = "conflict", fields: Fields | None = None) -> None:
         super().__init__(message, code, fields)
 
 
 class PreconditionFailed(PortalError):
     """The object's ETag is not one that the caller expects (RFC 9110 section 15.5.13)."""
 
-    def __init__(self, message: Text) -> None:
+    def __init__(self, message: Message) -> None:
         super().__init__(message, "precondition_failed")
 
 
 class RateLimited(PortalError):
     """Too many requests (RFC 6585 section 4); ``retry_after`` in whole seconds."""
 
-    def __init__(self, message: Text, retry_after: int) -> None:
+    def __init__(self, message: Message, retry_after: int) -> None:
         super().__init__(message, "rate_limited", headers={"Retry-After": str(max(1, retry_after))})
 
 
 class Busy(RateLimited):
     """All slots for heavy work are in use (``base/concurrency/heavy_work.py``)."""
 
-    def __init__(self, message: Text) -> None:
+    def __init__(self, message: Message) -> None:
         super().__init__(message, 1)
 
 

@@ -32,12 +32,12 @@ def uuid_at(moment: datetime) -> uuid.UUID:
     return uuid.UUID(int=microseconds // 1000 << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
 
 
-def time_of(key: uuid.UUID) -> datetime:
+def uuid_time(key: uuid.UUID) -> datetime:
     """Return the time of a UUID v7, in whole milliseconds."""
     return datetime.fromtimestamp((key.int >> 80) / 1000, UTC)
 
 
-class OrderedKeys:
+class OrderedUuids:
     """Creates UUIDs v7 of given times; those of one millisecond are in the order of the calls in this process.
 
     Without a lock: the order of two threads that call within a microsecond does not matter.
@@ -56,7 +56,7 @@ class OrderedKeys:
         return uuid.UUID(int=millisecond << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | number & 0xFFFFFFFFFFFFFFFF)
 
 
-KEYS = OrderedKeys()
+ORDERED_UUIDS = OrderedUuids()
 
 
 def base62(number: int, length: int) -> str:

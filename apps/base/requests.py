@@ -34,7 +34,7 @@ class PortalRequest(HttpRequest):
     # PortalView.dispatch: an ExitStack that ends with the view, such as for a slot for heavy work.
     heavy_work: Any
     # rest.idempotency: the Attempt of a POST with Idempotency-Key, else None.
-    attempt: Any
+    idempotency_attempt: Any
     # For the call log: the scopes that the request used, and the other keys that it counts for.
     scopes_used: tuple[str, ...]
     uses: list[Any]

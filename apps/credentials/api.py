@@ -9,7 +9,7 @@ from apps.base.actor import system
 from apps.base.errors import Invalid, RateLimited
 from apps.base.requests import ApiRequest, PortalRequest, source_of
 from apps.base.rest.views import ANY_KEY, UNAUTHENTICATED, PortalView, serves
-from apps.base.web.client_address import address_network
+from apps.base.web.client_address import rate_limit_address
 from apps.credentials import leaks, operations
 from apps.credentials.descendants import (
     MAX_LISTED,
@@ -52,7 +52,7 @@ class LeakedKeys(PortalView):
 
 def limit_reports(request: PortalRequest) -> None:
     """Count a report, well-formed or not; raise RateLimited over 30 per minute from one address."""
-    bucket = f"leak:{address_network(request.client_address)}"
+    bucket = f"leak:{rate_limit_address(request.client_address)}"
     decision = rate_limits.consume([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:
         wait = decision.retry_after

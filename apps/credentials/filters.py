@@ -18,7 +18,7 @@ def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | No
     return matching_parameter(request, name, CREATOR, f"user_{EXAMPLE} or key_{EXAMPLE}")
 
 
-def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet[Row]) -> SecretKeyQuerySet[Row]:
+def filter_keys(request: ApiRequest, rows: SecretKeyQuerySet[Row]) -> SecretKeyQuerySet[Row]:
     """Apply the filters of all kinds of keys: ``created_by``, ``status`` and ``name``."""
     creator, name = creator_parameter(request), text_parameter(request, "name", MAX_NAME_LENGTH)
     statuses = choice_list_parameter(request, "status", KeyStatus.values)

@@ -26,56 +26,56 @@ from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
 from apps.credentials.models import IdempotencyRecord
 from apps.webhooks.engine.crash_points import CRASH_AT, crash
 
-KEPT = timedelta(hours=24)
-RESERVED = timedelta(seconds=60)
-TRIES = 3
-PRUNED_AT_ONCE, MOST_PRUNED = 500, 50_000
-OTHER_BODY = "This Idempotency-Key was used with another body. Take a new key for another request."
+RETENTION = timedelta(hours=24)
+RESERVATION_LIFETIME = timedelta(seconds=60)
+MAX_ATTEMPTS = 3
+PRUNED_AT_ONCE, MAX_PRUNED = 500, 50_000
+BODY_MISMATCH = "This Idempotency-Key was used with another body. Take a new key for another request."
 
 
 class Record:
     """The record of one request: found, reserved, answered or freed."""
 
-    def __init__(self, asked: IdempotentRequest) -> None:
-        self._asked = asked
-        self._lookup = lookup_of(asked)
-        self._body = f"{self._lookup}:{hashlib.sha256(asked.body).hexdigest()}"
+    def __init__(self, request: IdempotentRequest) -> None:
+        self._request = request
+        self._lookup = lookup_digest(request)
+        self._body = f"{self._lookup}:{hashlib.sha256(request.body).hexdigest()}"
         self._token = uuid.uuid4()
 
     def stored_response(self) -> StoredResponse | None:
         """Return the response of the last 24 hours to the same request with the same body, or None."""
-        row = IdempotencyRecord.objects.filter(lookup=self._lookup).answered(timezone.now() - KEPT).first()
-        return self._answer_in(row) if row is not None and self._has_this_body(row) else None
+        row = IdempotencyRecord.objects.filter(lookup=self._lookup).answered(timezone.now() - RETENTION).first()
+        return self._stored_response(row) if row is not None and self._body_matches(row) else None
 
     def reserve(self) -> StoredResponse | None:
         """Reserve in a commit of its own, or return the answer that another request has stored meanwhile.
 
         Raises Conflict where the first request is still running, or had another body.
         """
-        for _try in range(TRIES):
+        for _try in range(MAX_ATTEMPTS):
             if self._insert():
                 return None
             row = IdempotencyRecord.objects.filter(lookup=self._lookup).first()
             if row is None:  # freed since
                 continue
-            if self._is_over(row):
+            if self._has_expired(row):
                 if self._take_over(row):
                     return None
                 continue
-            if not self._has_this_body(row):
-                raise Conflict(OTHER_BODY, "idempotency_conflict")
+            if not self._body_matches(row):
+                raise Conflict(BODY_MISMATCH, "idempotency_conflict")
             if row.status is not None:
-                return self._answer_in(row)
+                return self._stored_response(row)
             break
         raise in_progress()
 
     def _insert(self) -> bool:
         pepper_id = current_pepper()
         row = IdempotencyRecord(
-            organization_id=cast(uuid.UUID, self._asked.actor.organization_id),
-            credential_kind=self._asked.actor.kind,
-            credential_id=cast(uuid.UUID, self._asked.actor.pk),
-            route=self._asked.route[:120],
+            organization_id=cast(uuid.UUID, self._request.actor.organization_id),
+            credential_kind=self._request.actor.kind,
+            credential_id=cast(uuid.UUID, self._request.actor.pk),
+            route=self._request.route[:120],
             lookup=self._lookup,
             body_digest=digest(self._body, pepper_id),
             pepper_id=pepper_id,
@@ -83,12 +83,12 @@ class Record:
             reserved_at=timezone.now(),
         )
         IdempotencyRecord.objects.bulk_create([row], ignore_conflicts=True)
-        return self._own().exists()
+        return self._own_rows().exists()
 
     @staticmethod
-    def _is_over(row: IdempotencyRecord) -> bool:
+    def _has_expired(row: IdempotencyRecord) -> bool:
         """Return whether the response or the reservation has expired."""
-        return row.reserved_at <= timezone.now() - (RESERVED if row.status is None else KEPT)
+        return row.reserved_at <= timezone.now() - (RESERVATION_LIFETIME if row.status is None else RETENTION)
 
     def _take_over(self, row: IdempotencyRecord) -> bool:
         """Take the row over and return whether no other request did so first."""
@@ -109,33 +109,33 @@ class Record:
     def save(self, status: int, body: Any) -> bool:
         """Store the response without secrets in the current transaction; False where it lost its reservation."""
         answer = "" if body is None else to_json(without_secrets(body))
-        kept = self._own().filter(status=None).update(status=status, answer=answer)
+        kept = self._own_rows().filter(status=None).update(status=status, answer=answer)
         if CRASH_AT == "after_commit_before_answer":
             transaction.on_commit(crash)
         return bool(kept)
 
     def release(self) -> None:
         """Delete the reservation, if it is still this request's."""
-        self._own().filter(status=None).delete()
+        self._own_rows().filter(status=None).delete()
 
-    def _own(self) -> QuerySet[IdempotencyRecord]:
+    def _own_rows(self) -> QuerySet[IdempotencyRecord]:
         return IdempotencyRecord.objects.filter(lookup=self._lookup, token=self._token)
 
-    def _has_this_body(self, row: IdempotencyRecord) -> bool:
+    def _body_matches(self, row: IdempotencyRecord) -> bool:
         return matches(self._body, row.body_digest, row.pepper_id)
 
     @staticmethod
-    def _answer_in(row: IdempotencyRecord) -> StoredResponse:
+    def _stored_response(row: IdempotencyRecord) -> StoredResponse:
         return StoredResponse(row.status or 200, json.loads(row.answer) if row.answer else None)
 
 
-def lookup_of(asked: IdempotentRequest) -> str:
+def lookup_digest(request: IdempotentRequest) -> str:
     """Return the digest that identifies a request: header, method, path and credential.
 
     A session's credential is its user in the current organization.
     """
-    actor = asked.actor
-    parts = [str(actor.kind), str(actor.pk), str(actor.organization_id), asked.method, asked.path, asked.key]
+    actor = request.actor
+    parts = [str(actor.kind), str(actor.pk), str(actor.organization_id), request.method, request.path, request.key]
     return hashlib.sha256(to_json(parts).encode()).hexdigest()
 
 
@@ -151,8 +151,8 @@ def without_secrets(value: Any) -> Any:
 # The periodic job credentials.delete_idempotency_records (apps.py).
 def prune() -> int:
     """Delete records older than 24 hours in batches and return how many."""
-    oldest, pruned = timezone.now() - KEPT, 0
-    while pruned < MOST_PRUNED:
+    oldest, pruned = timezone.now() - RETENTION, 0
+    while pruned < MAX_PRUNED:
         old = IdempotencyRecord.objects.filter(reserved_at__lt=oldest)
         keys = list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
         # Check the age again: a row that was taken over since is recent.

@@ -23,7 +23,7 @@ from apps.credentials.models import SecretKey
 from apps.credentials.serializers import KeySerializer
 
 # The descriptions of the state paths in the browsable API.
-STATES = {
+STATE_DESCRIPTIONS = {
     "revoke": "The end of {a_key}.",
     "disable": "{A_key} that is switched off for a while.",
     "enable": "A disabled {key} that is switched on again.",
@@ -36,7 +36,7 @@ class KeyResource:
     """The configuration of one kind of key in the API.
 
     ``path``: the list's path below ``/v1``; its singular names one key's route. ``noun``: the name of a key in texts,
-    with its article. ``chosen`` applies the list's filters. ``serializer`` writes a key, ``new_serializer`` one with
+    with its article. ``apply_filters`` applies the list's filters. ``serializer`` writes a key, ``new_serializer`` one with
     the secret of ``context["secret"]``. ``actions`` and ``operations`` are keyed by the last words of the paths, or
     ``list``, ``create``, ``get`` and ``update``.
     """
@@ -44,7 +44,7 @@ class KeyResource:
     path: str
     noun: str
     model: type[SecretKey]
-    chosen: Callable[[ApiRequest, Any], Any]
+    apply_filters: Callable[[ApiRequest, Any], Any]
     serializer: type[KeySerializer]
     new_serializer: type[KeySerializer]
     actions: Mapping[str, Callable[..., Any]]
@@ -59,7 +59,7 @@ class KeyResource:
         """Return the keys of the actor's organization with their related objects, oldest first."""
         return self.model.objects.for_actor(actor).with_related().order_by("pk")
 
-    def answer(self, request: ApiRequest, id: str) -> ObjectResponse:
+    def detail_response(self, request: ApiRequest, id: str) -> ObjectResponse:
         """Return the response with a key's current state."""
         key = self.rows(request.actor).with_public_id(id)
         return ObjectResponse(self.serializer.write(key, last_uses=last_uses([key.pk])), key.version)
@@ -69,31 +69,34 @@ class KeyResource:
         body = view.validated(request, self.operations["create"].body or EmptyBody)
         return self.actions["create"](actor=request.actor, **body)
 
-    def change(self, view: PortalView, request: ApiRequest, id: str, word: str) -> Any:
-        """Call the action ``word`` on a key with the body's values; raise NotFound before the body is validated."""
+    def change(self, view: PortalView, request: ApiRequest, id: str, operation: str) -> Any:
+        """Call the action ``operation`` on a key with the body's values; raise NotFound before the body is validated."""
         self.rows(request.actor).with_public_id(id)
-        body = view.validated(request, self.operations[word].body or EmptyBody)
-        return self.actions[word](actor=request.actor, key_id=id, expected=view.expected(request), **body)
+        body = view.validated(request, self.operations[operation].body or EmptyBody)
+        return self.actions[operation](actor=request.actor, key_id=id, expected=view.expected(request), **body)
 
 
 def key_paths(keys: KeyResource, read: Permission, write: Permission) -> list[URLPattern]:
     """Return the paths of a kind of key; ``read`` and ``write``: the required permissions."""
     one_key, name = f"{keys.path}/{{id}}", keys.path.removesuffix("s")
     return [
-        api_path(keys.path, _list(keys, read, write), keys.path),
-        api_path(one_key, _one_key(keys, read, write), name),
-        api_path(f"{one_key}/rotate", _successor(keys, write), f"{name}-rotate"),
-        *(api_path(f"{one_key}/{word}", _state(keys, word, write), f"{name}-{word}") for word in STATES),
+        api_path(keys.path, _list_view(keys, read, write), keys.path),
+        api_path(one_key, _detail_view(keys, read, write), name),
+        api_path(f"{one_key}/rotate", _rotate_view(keys, write), f"{name}-rotate"),
+        *(
+            api_path(f"{one_key}/{operation}", _state_view(keys, operation, write), f"{name}-{operation}")
+            for operation in STATE_DESCRIPTIONS
+        ),
     ]
 
 
-def _list(keys: KeyResource, read: Permission, write: Permission) -> type[PortalView]:
+def _list_view(keys: KeyResource, read: Permission, write: Permission) -> type[PortalView]:
     class Keys(PortalView):
         about = f"The organization's {keys.bare_noun}s."
 
         @serves(keys.operations["list"], read, etag=True)
         def get(self, request: ApiRequest) -> Response:
-            response = self.offset_page(request, keys.chosen(request, keys.rows(request.actor)), lambda key: key)
+            response = self.offset_page(request, keys.apply_filters(request, keys.rows(request.actor)), lambda key: key)
             uses = last_uses([key.pk for key in response.data])
             response.data = keys.serializer.write_all(response.data, last_uses=uses)
             return response
@@ -106,23 +109,23 @@ def _list(keys: KeyResource, read: Permission, write: Permission) -> type[Portal
     return Keys
 
 
-def _one_key(keys: KeyResource, read: Permission, write: Permission) -> type[PortalView]:
+def _detail_view(keys: KeyResource, read: Permission, write: Permission) -> type[PortalView]:
     class OneKey(PortalView):
         about = f"One {keys.bare_noun}."
 
         @serves(keys.operations["get"], read, etag=True)
         def get(self, request: ApiRequest, id: str) -> Response:
-            return keys.answer(request, id)
+            return keys.detail_response(request, id)
 
         @serves(keys.operations["update"], write, if_match=True)
         def patch(self, request: ApiRequest, id: str) -> Response:
             keys.change(self, request, id, "update")
-            return keys.answer(request, id)
+            return keys.detail_response(request, id)
 
     return OneKey
 
 
-def _successor(keys: KeyResource, write: Permission) -> type[PortalView]:
+def _rotate_view(keys: KeyResource, write: Permission) -> type[PortalView]:
     class Successor(PortalView):
         about = f"A successor for {keys.noun}."
 
@@ -135,16 +138,18 @@ def _successor(keys: KeyResource, write: Permission) -> type[PortalView]:
     return Successor
 
 
-def _state(keys: KeyResource, word: str, write: Permission) -> type[PortalView]:
+def _state_view(keys: KeyResource, operation: str, write: Permission) -> type[PortalView]:
     a_key = keys.noun
 
     class State(PortalView):
-        about = STATES[word].format(key=keys.bare_noun, a_key=a_key, A_key=a_key[:1].upper() + a_key[1:])
+        about = STATE_DESCRIPTIONS[operation].format(
+            key=keys.bare_noun, a_key=a_key, A_key=a_key[:1].upper() + a_key[1:]
+        )
 
-        @serves(keys.operations[word], write, idempotent=True, if_match=True)
+        @serves(keys.operations[operation], write, idempotent=True, if_match=True)
         def post(self, request: ApiRequest, id: str) -> Response:
             # The response is the same where the key was in that state already.
-            keys.change(self, request, id, word)
-            return keys.answer(request, id)
+            keys.change(self, request, id, operation)
+            return keys.detail_response(request, id)
 
     return State

@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
-from apps.audit.timeline.sources import Party
+from apps.audit.timeline.sources import EntityRef
 from apps.base.actor import Actor
 from apps.credentials.gate.key_rows import RowSource
 
@@ -42,10 +42,10 @@ class KeyKind:
         """Return the queryset of this kind, across organizations."""
         return cast(Any, self.rows.model).objects
 
-    def parties(self, actor: Actor, most: int) -> list[Party]:
+    def filter_options(self, actor: Actor, most: int) -> list[EntityRef]:
         """Return the newest keys in any state as filter options of the audit page."""
         rows = self.keys().for_actor(actor).order_by("-pk")[:most]
-        named = [Party(self.kind, row.public_id, f"{row.name} · {row.mask}") for row in rows]
+        named = [EntityRef(self.kind, row.public_id, f"{row.name} · {row.mask}") for row in rows]
         return sorted(named, key=lambda party: party.label.casefold())
 
     def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
@@ -60,10 +60,10 @@ class KeyKind:
             logger.warning("a key could not be digested anew: %s", type(error).__name__)
 
 
-KINDS: dict[str, KeyKind] = {}
+KEY_KINDS: dict[str, KeyKind] = {}
 
 
 def register(kind: KeyKind) -> None:
     """Register a kind of key; raise ValueError where another kind has its prefix."""
-    if KINDS.setdefault(kind.prefix, kind) != kind:
+    if KEY_KINDS.setdefault(kind.prefix, kind) != kind:
         raise ValueError(f"two kinds of key with the prefix {kind.prefix}")

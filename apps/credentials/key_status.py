@@ -48,7 +48,7 @@ class Refusal(NamedTuple):
 
     code: str
     text: str
-    operators: Text  # shown in the admin
+    admin_text: Text  # shown in the admin
     names_author: bool = True  # whether the admin also shows who changed the state
 
 
@@ -56,10 +56,10 @@ class Restriction(NamedTuple):
     """The 403 that some requests with a key in this state get: one code, a sentence for each case."""
 
     code: str
-    writing: Text
+    write_error: Text
     elsewhere: str  # from an address that the key was not used from before
-    activating: str  # of a device that has no activation yet
-    operators: Text
+    activation_error: str  # of a device that has no activation yet
+    admin_text: Text
 
 
 class Banner(NamedTuple):
@@ -122,7 +122,7 @@ class Status:
             return Q((f"{self.since}__isnull", False))
         return Q() if self.within is None else Q(expires_at__lte=now + self.within)
 
-    def otherwise(self, now: datetime) -> Q:
+    def negated_condition(self, now: datetime) -> Q:
         """Return the negation of ``condition``, in the form that the partial indexes use."""
         if self.since:
             return Q((self.since, None))
@@ -200,10 +200,10 @@ STATUSES: dict[KeyStatus, Status] = {
         operator_tone="warn",
         restriction=Restriction(
             "key_quarantined",
-            writing=_("This key is quarantined: until it is released it may only read."),
+            write_error=_("This key is quarantined: until it is released it may only read."),
             elsewhere="This key is quarantined and this address is new to it. An owner or admin can release it.",
-            activating="This key is quarantined: no new device is activated with it.",
-            operators=_(
+            activation_error="This key is quarantined: no new device is activated with it.",
+            admin_text=_(
                 "Quarantined: it can only read, from IP addresses it used before. Others get 403 key_quarantined."
             ),
         ),
@@ -300,25 +300,27 @@ def in_status(word: str, now: datetime) -> Q:
     for each, status in STATUSES.items():
         if each == word:
             return found & status.condition(now)
-        found &= status.otherwise(now)
+        found &= status.negated_condition(now)
     raise ValueError(f"no state of a key: {word}")
 
 
 def has_not_ended(now: datetime) -> Q:
     """Return the query condition for keys that are neither revoked nor expired."""
-    return reduce(and_, (STATUSES[word].otherwise(now) for word in FINAL_STATUSES))
+    return reduce(and_, (STATUSES[word].negated_condition(now) for word in FINAL_STATUSES))
 
 
 def is_working(now: datetime) -> Q:
     """Return the query condition for keys without refusal or restriction."""
-    return reduce(and_, (status.otherwise(now) for word, status in STATUSES.items() if word not in WORKING_STATUSES))
+    return reduce(
+        and_, (status.negated_condition(now) for word, status in STATUSES.items() if word not in WORKING_STATUSES)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change of a key's state: it sets (``sets``) or clears the ``column`` of a state.
 
-    ``done``: the last part of its audit action. ``button``, ``says``: the texts of its form in the admin. ``spreads``:
+    ``done``: the last part of its audit action. ``button``, ``says``: the texts of its form in the admin. ``includes_successors``:
     whether it extends to keys that the key created by rotating itself, because the holder of a key has those too.
     """
 
@@ -327,7 +329,7 @@ class Change:
     done: str
     button: Text
     says: Text
-    spreads: bool = False
+    includes_successors: bool = False
 
     def applies_to(self, key: Any) -> bool:
         """Return whether the change is possible in the key's current state."""
@@ -353,7 +355,7 @@ CHANGES: dict[str, Change] = {
             "The key only reads, from addresses that it was used from before. "
             "One of an app keeps its devices and takes no new ones."
         ),
-        spreads=True,
+        includes_successors=True,
     ),
     "release": Change(
         "quarantined_at",

@@ -7,10 +7,10 @@ from urllib.parse import unquote
 from prometheus_client import Counter
 
 from apps.base.actor import Actor
-from apps.base.crypto.secrets import KeyText, parse_key
-from apps.base.text.redaction import sanitize
-from apps.base.text.rules import UNREADABLE
-from apps.credentials.key_kinds import KINDS
+from apps.base.crypto.secrets import ParsedKey, parse_key
+from apps.base.text.redaction import redact_and_truncate
+from apps.base.text.validation import INVISIBLE_CHARACTERS
+from apps.credentials.key_kinds import KEY_KINDS
 
 LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a key of this portal.")
 MAX_LOCATION_LENGTH = 500
@@ -28,7 +28,7 @@ def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
     address. An unknown id and a wrong secret take the same steps.
     """
     key = parse_key(text)
-    kind = KINDS.get(key.prefix) if key else None
+    kind = KEY_KINDS.get(key.prefix) if key else None
     if key is None or kind is None:
         return False
     row = kind.rows.find(key.key_id, text)
@@ -40,7 +40,7 @@ def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
     return True
 
 
-def without_key(where: str, key: KeyText) -> str:
+def without_key(where: str, key: ParsedKey) -> str:
     """Return the location of a leaked key on one line, with the key and other secrets redacted.
 
     Removes every run of letters and digits that shares eight characters with the key, percent-encoded or not, then
@@ -53,11 +53,11 @@ def without_key(where: str, key: KeyText) -> str:
             break
         decoded = unquote(decoded)
     # Last, because decoding can produce such characters.
-    text = " ".join(UNREADABLE.sub(" ", text).split())
-    return sanitize(USER_INFO.sub("", text), MAX_LOCATION_LENGTH)
+    text = " ".join(INVISIBLE_CHARACTERS.sub(" ", text).split())
+    return redact_and_truncate(USER_INFO.sub("", text), MAX_LOCATION_LENGTH)
 
 
-def _hide_pieces(text: str, key: KeyText) -> str:
+def _hide_pieces(text: str, key: ParsedKey) -> str:
     whole = key.text.partition("_")[2].lower()
     pieces = {whole[at : at + PIECE] for at in range(len(whole) - PIECE + 1)}
 

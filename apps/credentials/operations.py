@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from apps.base.rest.fields import Choice, Opaque
+from apps.base.rest.fields import Choice, StrictString
 from apps.base.rest.operations import Operation, Parameter, ResponseSpec
 from apps.base.rest.serializers import EmptyBody, StrictSerializer
 from apps.credentials.filters import MAX_NAME_LENGTH
@@ -27,7 +27,7 @@ KEY_FILTERS = (
     Parameter("status", Choice(KeyStatus.values, "Only keys with one of these statuses."), many=True),
     Parameter(
         "name",
-        Opaque("Only keys whose name contains this text, in upper or lower case.", max_length=MAX_NAME_LENGTH),
+        StrictString("Only keys whose name contains this text, in upper or lower case.", max_length=MAX_NAME_LENGTH),
     ),
 )
 

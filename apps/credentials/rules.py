@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
-from apps.base.text.rules import check_text
+from apps.base.text.validation import check_plain_text
 
 MAX_DAYS = 3650
 DAY_SECONDS = 24 * 3600
@@ -39,7 +39,7 @@ def check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
-    check_text("name", name)
+    check_plain_text("name", name)
     return name
 
 
@@ -49,7 +49,7 @@ def check_reason(reason: str) -> str:
     if len(reason) > MAX_REASON_LENGTH:
         message = _("A reason has at most %(count)d characters.") % {"count": MAX_REASON_LENGTH}
         raise Invalid.field("reason", message)
-    check_text("reason", reason)
+    check_plain_text("reason", reason)
     return reason
 
 

@@ -8,17 +8,17 @@ from rest_framework import serializers
 
 from apps.audit.calls.usage_counters import last_uses
 from apps.base.actor import ActorKind
-from apps.base.extension_points.data_export_providers import in_batches
+from apps.base.extension_points.data_export_providers import iterate_in_batches
 from apps.base.rest.fields import (
     SECRET_INPUT,
     Choice,
     Id,
     ListOf,
     Nested,
-    Opaque,
+    PlainText,
     StrictBoolean,
     StrictInteger,
-    Text,
+    StrictString,
     TextList,
     Timestamp,
 )
@@ -34,7 +34,7 @@ from apps.credentials.rules import MAX_DAYS, MAX_OVERLAP, MAX_REASON_LENGTH, Lif
 CREATOR_EXAMPLE = "key_01JD2V8Q4ZK7M3X9T5B6CW"
 DEFAULT_OVERLAP_SECONDS = 24 * 3600
 DESCENDANT_KINDS = ("api_key", "sdk_key", "user", "invitation", "endpoint")
-WAYS = ("expires_in_days", "expires_at", "never_expires")
+EXPIRY_FIELDS = ("expires_in_days", "expires_at", "never_expires")
 MAX_OVERLAP_SECONDS = int(MAX_OVERLAP.total_seconds())
 
 
@@ -43,13 +43,13 @@ class LeakBody(StrictSerializer):
 
     usual = ("key", "where")
 
-    key = Opaque(
+    key = StrictString(
         "The key that was found.",
         example="ipk_REPLACE_WITH_THE_KEY_THAT_YOU_FOUND",
         max_length=1000,
         style=SECRET_INPUT,
     )
-    where = Opaque(
+    where = StrictString(
         "Where it was found: a URL or a text.",
         example="https://example.com/public-repository",
         max_length=MAX_LOCATION_LENGTH,
@@ -58,7 +58,7 @@ class LeakBody(StrictSerializer):
     )
 
 
-class CreatorId(Text):
+class CreatorId(PlainText):
     """The public id of a user or of an API key, which may no longer exist."""
 
     default_error_messages = {"creator": "Send the id of a user or of an API key: user_… or key_…."}
@@ -88,7 +88,7 @@ class EndDescendantsBody(StrictSerializer):
         min_length=1,
         max_length=1000,
     )
-    reason = Text(
+    reason = PlainText(
         "Why, for the audit log.", example="Leaked", max_length=MAX_REASON_LENGTH, required=False, allow_blank=True
     )
 
@@ -112,7 +112,7 @@ class ReasonBody(StrictSerializer):
 
     usual = ("reason",)
 
-    reason = Text(
+    reason = PlainText(
         "Why, for the audit log.",
         example="No longer needed",
         max_length=MAX_REASON_LENGTH,
@@ -125,20 +125,22 @@ class CreatorSerializer(ResponseSerializer):
     """Who created something: a user, a key, an operator or the portal."""
 
     kind = Choice(ActorKind, "The kind of creator.", source="created_by_kind")
-    id = Opaque(
+    id = StrictString(
         "The creator's id, which stays after the creator is gone.",
         example="user_01JD2V8Q4ZK7M3X9T5B6CW",
         source="created_by_id",
     )
-    label_ = Opaque("The creator's name at that time.", example="Ada Martin", name="label", source="created_by_label")
+    label_ = StrictString(
+        "The creator's name at that time.", example="Ada Martin", name="label", source="created_by_label"
+    )
 
 
 class KeySerializer(ResponseSerializer):
     """A key of any kind. Context: ``last_uses``, LastUse rows by primary key."""
 
     id = Id("The key's id.", prefix="")
-    name = Text("The name that people know the key by.", example="Production server", max_length=100)
-    mask = Opaque("The key with most of it hidden, as the pages show it.", example="ipk_8Kq2••••x9Tf")
+    name = PlainText("The name that people know the key by.", example="Production server", max_length=100)
+    mask = StrictString("The key with most of it hidden, as the pages show it.", example="ipk_8Kq2••••x9Tf")
     status = Choice(KeyStatus.values, "The state that the key is in.", example="active")
     created_at = Timestamp("When the key was created.")
     created_by = Nested(CreatorSerializer, "Who created the key.", source="*")
@@ -149,7 +151,7 @@ class KeySerializer(ResponseSerializer):
         method="get_last_used_at",
         allow_null=True,
     )
-    last_used_from = Opaque(
+    last_used_from = StrictString(
         "The IP address that used it last.", example="203.0.113.24", method="get_last_used_from", allow_null=True
     )
     replaces = Id(
@@ -177,7 +179,7 @@ class KeySerializer(ResponseSerializer):
     @classmethod
     def write_in_batches(cls, keys: SecretKeyQuerySet[Key]) -> Iterator[dict[str, Any]]:
         """Yield every key's object, for the organization's data export."""
-        for batch in in_batches(keys.with_related()):
+        for batch in iterate_in_batches(keys.with_related()):
             yield from cls.write_all(batch, last_uses=last_uses([key.pk for key in batch]))
 
 
@@ -188,7 +190,7 @@ class NewKeyBody(StrictSerializer):
     expires_in_days = StrictInteger(
         "After how many days it expires.", example=90, required=False, allow_null=True, min_value=1, max_value=MAX_DAYS
     )
-    expires_at = Text(
+    expires_at = PlainText(
         "When it expires: a time, or a date, which is 00:00 UTC of that day.",
         example="2027-02-20T10:00:00Z",
         max_length=40,
@@ -202,8 +204,8 @@ class DescendantReferenceSerializer(ResponseSerializer):
     """Something that a user or an API key created."""
 
     kind = Choice(DESCENDANT_KINDS, "What it is.")
-    id = Opaque("Its id.", example="key_01JD2V8Q4ZK7M3X9T5B6CX")
-    name = Opaque(
+    id = StrictString("Its id.", example="key_01JD2V8Q4ZK7M3X9T5B6CX")
+    name = StrictString(
         "Its name; of an endpoint its URL, of a person or an invitation the address.", example="Nightly export"
     )
 
@@ -211,7 +213,7 @@ class DescendantReferenceSerializer(ResponseSerializer):
 class DescendantSerializer(DescendantReferenceSerializer):
     """Something that a user or an API key created and that still works."""
 
-    status = Opaque("Its state, in the words of its kind.", example="active")
+    status = StrictString("Its state, in the words of its kind.", example="active")
     created_at = Timestamp("When it was created.")
     created_by = Nested(
         CreatorSerializer,
@@ -232,7 +234,7 @@ class DescendantsSerializer(ResponseSerializer):
 class KeptDescendantSerializer(DescendantReferenceSerializer):
     """A descendant that was not ended."""
 
-    error = Opaque("Why it was kept.", example="You cannot revoke the key that you are using.")
+    error = StrictString("Why it was kept.", example="You cannot revoke the key that you are using.")
 
 
 class EndedDescendantsSerializer(ResponseSerializer):
@@ -249,11 +251,11 @@ class LeakReportAcceptedSerializer(ResponseSerializer):
 
 def lifetime_from(body: dict[str, Any]) -> Lifetime | None:
     """Return the lifetime from the one of three fields that is set, or None; ValidationError where several are."""
-    ways = [name for name in WAYS if body.get(name)]
-    if len(ways) > 1:
-        raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
-    if "expires_in_days" in ways:
+    sent_fields = [name for name in EXPIRY_FIELDS if body.get(name)]
+    if len(sent_fields) > 1:
+        raise serializers.ValidationError({name: ["Give only one of these."] for name in sent_fields})
+    if "expires_in_days" in sent_fields:
         return Lifetime.days(body["expires_in_days"])
-    if "expires_at" in ways:
+    if "expires_at" in sent_fields:
         return Lifetime(expires_at=parse_timestamp("expires_at", body["expires_at"]), field="expires_at")
-    return Lifetime(never=True, field="never_expires") if ways else None
+    return Lifetime(never=True, field="never_expires") if sent_fields else None

@@ -21,7 +21,7 @@ from apps.base.templatetags.portal import when
 from apps.base.web.client_address import format_address
 from apps.base.web.forms import signed_in_since
 from apps.credentials.descendants import descendants_of
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.credentials.key_status import CHANGES, STATUSES, Banner, KeyStatus
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.rules import MAX_OVERLAP
@@ -65,7 +65,7 @@ def _banner(key: SecretKey, banner: Banner | None) -> dict[str, Any] | None:
         return None
     times = {"day": when(key.expires_at, "date"), "end": when(key.expires_at, "short")}
     title = mark_safe(str(banner.title) % times)  # noqa: S308  # texts of the product, and times as HTML
-    kind = KINDS[key.key_prefix].kind
+    kind = KEY_KINDS[key.key_prefix].kind
     text = banner.text.get(kind) or banner.text.get("", "")
     return {**banner._asdict(), "title": title, "text": text}
 
@@ -97,7 +97,9 @@ def creator_options(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, 
 def creator_name(actor: Actor, creator: str) -> str:
     """Return the name of a user or key; raise NotFound where it is unknown in this organization."""
     pk = decode("key", creator)
-    name = KINDS["ipk_"].keys().for_actor(actor).filter(pk=pk).values_list("name", flat=True).first() if pk else None
+    name = (
+        KEY_KINDS["ipk_"].keys().for_actor(actor).filter(pk=pk).values_list("name", flat=True).first() if pk else None
+    )
     if name is not None:
         return str(name)
     made = all_descendants(actor.organization_id, creator)

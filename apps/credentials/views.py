@@ -9,15 +9,15 @@ from django.utils.translation import ngettext
 
 from apps.base.errors import NotFound, PortalError
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, add_action_errors
-from apps.base.web.pages import FORM, org_page
+from apps.base.web.forms import AlreadySubmitted, add_action_errors
+from apps.base.web.pages import FORM_METHODS, org_page
 from apps.credentials.descendants import MAX_PER_REQUEST, WRITE_PERMISSIONS, descendants_of, end_descendants
 from apps.credentials.filters import CREATOR
 from apps.credentials.lifecycle.forms import EndDescendantsForm
 from apps.credentials.view_models import creator_name
 
 
-@org_page(*WRITE_PERMISSIONS, nav="api_keys", methods=FORM)
+@org_page(*WRITE_PERMISSIONS, nav="api_keys", methods=FORM_METHODS)
 def created_by(request: PortalRequest, creator: str) -> HttpResponse:
     """List active objects that a user or a key created, and end the selected ones."""
     if not CREATOR.fullmatch(creator):
@@ -51,8 +51,8 @@ def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool
     try:
         with transaction.atomic():
             form.consume_token()
-            done = end_descendants(actor=request.actor, creator=creator, **form.for_action())
-    except AlreadySent:
+            done = end_descendants(actor=request.actor, creator=creator, **form.action_arguments())
+    except AlreadySubmitted:
         return True  # applied by the first submission
     except PortalError as error:
         add_action_errors(form, error)

@@ -11,7 +11,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.notices.models import Notice, Severity
-from apps.notices.texts import KINDS, label
+from apps.notices.texts import TEXTS, label
 
 
 def post(
@@ -30,7 +30,7 @@ def post(
     ``permission``: required to see it and to get the mail; empty for every member. Raises ValueError for a kind
     without a text.
     """
-    if kind not in KINDS:
+    if kind not in TEXTS:
         raise ValueError(f"no text for notices of kind {kind!r}")
     _row, created = Notice.objects.get_or_create(
         organization_id=organization_id,
@@ -47,7 +47,7 @@ def post(
     return created
 
 
-def was_posted(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
+def was_notified(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
     """Return whether a notification with this key was posted before, in any state."""
     return Notice.objects.filter(organization_id=organization_id, dedupe_key=dedupe_key).exists()
 
@@ -63,7 +63,7 @@ def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", n
     return rows.open().update(resolved_at=now or timezone.now())
 
 
-def retire(*, organization_id: uuid.UUID, dedupe_prefix: str, path: str) -> None:
+def resolve_deleted(*, organization_id: uuid.UUID, dedupe_prefix: str, path: str) -> None:
     """Resolve the notifications of a deleted object, cancel their mail, and link them to ``path``."""
     rows = Notice.objects.filter(organization_id=organization_id, dedupe_key__startswith=dedupe_prefix)
     rows.open().update(resolved_at=timezone.now())

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.timestamps import readable
 from apps.notices.models import Notice
 
-TIMES = ("_at", "_on")
+TIME_SUFFIXES = ("_at", "_on")
 
 
 class NotificationText(NamedTuple):
@@ -22,7 +22,7 @@ class NotificationText(NamedTuple):
     link_label: Promise
 
 
-KINDS: dict[str, NotificationText] = {
+TEXTS: dict[str, NotificationText] = {
     "endpoint.failing": NotificationText(
         _("%(host)s is failing"),
         _("The last %(failures)s attempts failed. Deliveries are retried; after five days the endpoint is disabled."),
@@ -160,7 +160,7 @@ KINDS: dict[str, NotificationText] = {
 }
 
 # Texts that replace the kind's for a reason among the params.
-BY_REASON: dict[tuple[str, str], NotificationText] = {
+TEXTS_BY_REASON: dict[tuple[str, str], NotificationText] = {
     ("endpoint.disabled", "gone"): NotificationText(
         _("%(host)s was disabled"),
         _(
@@ -178,7 +178,7 @@ def label(notice: Notice) -> str:
         return _fill(_text_for(notice).title, notice.params)
 
 
-def describe(notice: Notice, slug: str) -> dict[str, Any]:
+def notice_context(notice: Notice, slug: str) -> dict[str, Any]:
     """Return the notification as pages and mails show it."""
     texts = _text_for(notice)
     return {
@@ -197,10 +197,10 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
 
 def _text_for(notice: Notice) -> NotificationText:
     """Return a notification's texts; a kind that no longer exists is shown by its name."""
-    by_reason = BY_REASON.get((notice.kind, str(notice.params.get("reason", ""))))
+    by_reason = TEXTS_BY_REASON.get((notice.kind, str(notice.params.get("reason", ""))))
     return (
         by_reason
-        or KINDS.get(notice.kind)
+        or TEXTS.get(notice.kind)
         or NotificationText(format_lazy("{}", notice.kind), format_lazy(""), _("Open"))
     )
 
@@ -212,4 +212,4 @@ def _fill(text: Promise, params: dict[str, Any]) -> str:
 
 def _format_param(name: str, value: Any) -> Any:
     """Format times, recognized by the param's name: a key's name can look like a date."""
-    return readable(value) if name.endswith(TIMES) else value
+    return readable(value) if name.endswith(TIME_SUFFIXES) else value

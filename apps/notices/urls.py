@@ -4,10 +4,10 @@ from django.urls import URLPattern, path
 
 from apps.notices import views
 
-HERE = "o/<slug:slug>/settings/integration/notices/"
+BASE_PATH = "o/<slug:slug>/settings/integration/notices/"
 
 pages = [
-    path(HERE, views.notice_list, name="notices"),
-    path(f"{HERE}<str:notice_id>/dismiss/", views.dismiss, name="notice_dismiss"),
+    path(BASE_PATH, views.notice_list, name="notices"),
+    path(f"{BASE_PATH}<str:notice_id>/dismiss/", views.dismiss, name="notice_dismiss"),
 ]
 api: list[URLPattern] = []

@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import BUTTON, org_page, safe_return_path
+from apps.base.web.pages import POST_ONLY, org_page, safe_return_path
 from apps.notices import actions
 from apps.notices.models import Notice
-from apps.notices.texts import describe
+from apps.notices.texts import notice_context
 
 PER_PAGE = 25
 PAST = "past"
@@ -23,24 +23,24 @@ PAST = "past"
 def notice_list(request: PortalRequest) -> HttpResponse:
     """Show the open notifications or, with ``?tab=past``, the closed ones."""
     is_past = request.GET.get("tab") == PAST
-    mine = Notice.objects.visible_to(request.actor)
-    rows = mine.closed().order_by("-id") if is_past else mine.open().most_severe_first()
+    visible = Notice.objects.visible_to(request.actor)
+    rows = visible.closed().order_by("-id") if is_past else visible.open().most_severe_first()
     page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = [_row(request, notice) for notice in page.object_list]
-    here = reverse("notices", args=[request.organization.slug])
+    list_url = reverse("notices", args=[request.organization.slug])
     tabs = [
-        {"url": here, "label": _("Open"), "current": not is_past},
-        {"url": f"{here}?tab={PAST}", "label": _("Past"), "current": is_past},
+        {"url": list_url, "label": _("Open"), "current": not is_past},
+        {"url": f"{list_url}?tab={PAST}", "label": _("Past"), "current": is_past},
     ]
     return render(request, "notices/list.html", {"page_obj": page, "tabs": tabs, "is_past": is_past})
 
 
 def _row(request: PortalRequest, notice: Notice) -> dict[str, Any]:
-    row = describe(notice, request.organization.slug)
+    row = notice_context(notice, request.organization.slug)
     return {**row, "may_dismiss": notice.is_open and actions.can_dismiss(request.actor, notice)}
 
 
-@org_page(nav="notices", methods=BUTTON)
+@org_page(nav="notices", methods=POST_ONLY)
 def dismiss(request: PortalRequest, notice_id: str) -> HttpResponse:
     """Dismiss a notification and redirect to the page that it was shown on."""
     actions.dismiss(actor=request.actor, notice_id=notice_id)

@@ -24,15 +24,15 @@ from apps.base.web.forms import is_recently_confirmed
 from apps.orgs.accounts import actions as account_actions
 from apps.orgs.accounts import known_browsers, provisional
 from apps.orgs.accounts.account_actor import account_actor
-from apps.orgs.accounts.device_names import stored_address
+from apps.orgs.accounts.device_names import stored_ip
 from apps.orgs.models import User
 
 # Session key: when the session began. It expires 30 days later, whatever its use.
-BEGAN = "began"
+STARTED_AT_KEY = "began"
 # Session key, within one request: the browser had not signed in to this account before.
-NEW_BROWSER = "new_browser"
-NEW_BROWSER_MAILS = "10/d"
-FIRST_LINKS = "10/h"
+NEW_BROWSER_KEY = "new_browser"
+NEW_BROWSER_MAIL_LIMIT = "10/d"
+FIRST_SIGN_IN_MAIL_LIMIT = "10/h"
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -57,11 +57,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_client_ip(self, request: PortalRequest) -> str:
         """Return the address that the portal's middleware determined, as the session list stores it."""
-        return stored_address(request.client_address)
+        return stored_ip(request.client_address)
 
     def is_safe_url(self, url: str | None) -> bool:
         """Return whether the URL is a path of this site: no host, not even its own, and no scheme."""
-        return bool(url) and is_own_path(str(url))
+        return bool(url) and is_local_path(str(url))
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
         """Apply the portal's rule: a sign-in counts as a confirmation for 15 minutes."""
@@ -77,25 +77,25 @@ class AccountAdapter(DefaultAccountAdapter):
         Refuses accounts that wait for their owner by every method: a passkey, single sign-on or a pending second step
         would otherwise open the account to someone who had it before its address was changed.
         """
-        if user.waits_for_owner:
-            _send_first_link(request, user)
+        if user.must_verify_address:
+            _send_first_sign_in_link(request, user)
             message = _("The email address of this account is not verified yet. Open the link that we sent to it.")
             refusal = render(request, "account/sign_on_failed.html", {"message": message}, status=403)
             raise ImmediateHttpResponse(refusal)
         # A first sign-in needs no notification: a mailed link led to it.
         is_new_browser = user.last_login is not None and not known_browsers.is_known(request, user)
         super().login(request, user)
-        request.session[BEGAN] = time.time()
+        request.session[STARTED_AT_KEY] = time.time()
         if is_new_browser:
-            request.session[NEW_BROWSER] = True
+            request.session[NEW_BROWSER_KEY] = True
 
     def post_login(self, request: PortalRequest, user: User, **options: Any) -> HttpResponse:
         """Record the sign-in, notify the owner of a new browser, and redirect."""
         methods = [_method(record) for record in get_authentication_records(request, user)]
-        is_new_browser = bool(request.session.pop(NEW_BROWSER, False))
-        send_mail = is_new_browser and _can_mail(request, user, "new-browser-mails", NEW_BROWSER_MAILS)
-        provisional.request_owner_confirmation(user)
-        account_actions.note_sign_in(actor=account_actor(request, user), methods=methods, send_mail=send_mail)
+        is_new_browser = bool(request.session.pop(NEW_BROWSER_KEY, False))
+        send_mail = is_new_browser and _can_mail(request, user, "new-browser-mails", NEW_BROWSER_MAIL_LIMIT)
+        provisional.offer_reserved_memberships(user)
+        account_actions.record_sign_in(actor=account_actor(request, user), methods=methods, send_mail=send_mail)
         response = super().post_login(request, user, **options)
         known_browsers.remember(request, response, user)
         return response
@@ -103,7 +103,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def logout(self, request: PortalRequest) -> None:
         """Record the sign-out and end the session."""
         if request.user.is_authenticated:
-            account_actions.note_sign_out(actor=account_actor(request, request.user))
+            account_actions.record_sign_out(actor=account_actor(request, request.user))
         super().logout(request)
 
 
@@ -116,12 +116,12 @@ def _can_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool
     return True
 
 
-def _send_first_link(request: PortalRequest | None, user: User) -> None:
-    if request is None or _can_mail(request, user, "first-links", FIRST_LINKS):
-        provisional.send_first_link(user=user)
+def _send_first_sign_in_link(request: PortalRequest | None, user: User) -> None:
+    if request is None or _can_mail(request, user, "first-links", FIRST_SIGN_IN_MAIL_LIMIT):
+        provisional.send_first_sign_in_link(user=user)
 
 
-def is_own_path(url: str) -> bool:
+def is_local_path(url: str) -> bool:
     """Return whether a URL is a path of this site that no browser interprets otherwise."""
     plain = url.startswith("/") and "\\" not in url and url.isprintable()
     return plain and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
@@ -140,15 +140,17 @@ class Backend(AuthenticationBackend):
         The page is the same as for a wrong password, so it reveals nothing.
         """
         user = super().authenticate(request, **credentials)
-        if not isinstance(user, User) or not user.waits_for_owner:
+        if not isinstance(user, User) or not user.must_verify_address:
             return user
-        _send_first_link(request, user)
+        _send_first_sign_in_link(request, user)
         return None
 
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
         # Usually one account; older ones whose addresses differ only in spelling each have their own password. Only one
         # provisional account is checked, so that the response time does not reveal how many there are.
-        accounts: list[User | None] = [*User.objects.owners_of(email)] or [User.objects.claims_on(email).first()]
+        accounts: list[User | None] = [*User.objects.address_owners(email)] or [
+            User.objects.provisional_accounts(email).first()
+        ]
         return next(filter(None, (self._check_password(account, password) for account in accounts)), None)
 
 

@@ -10,10 +10,10 @@ from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.etags import ObjectResponse
 from apps.base.rest.views import PortalView, serves
-from apps.base.text.mail_addresses import check_address_field, spellings
+from apps.base.text.email_validation import check_email_field, email_spellings
 from apps.orgs import operations
 from apps.orgs.invitations import actions as invitation_actions
-from apps.orgs.invitations.mail_limits import check_mails
+from apps.orgs.invitations.mail_limits import check_mail_limits
 from apps.orgs.members import membership, users
 from apps.orgs.members.users import NewUser
 from apps.orgs.models import Invitation, Membership
@@ -34,7 +34,7 @@ from apps.orgs.serializers import (
 )
 
 
-def rows_of(request: ApiRequest) -> QuerySet[Membership]:
+def memberships_of(request: ApiRequest) -> QuerySet[Membership]:
     """Return the memberships of the caller's organization, oldest first."""
     return Membership.objects.for_actor(request.actor).select_related("user").order_by("pk")
 
@@ -46,10 +46,10 @@ class Users(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """List users, oldest first."""
         # Columns instead of models: creating the objects of a page costs more than its queries.
-        rows, email = rows_of(request), request.query_params.get("email")
+        rows, email = memberships_of(request), request.query_params.get("email")
         if email is not None:
-            check_address_field("email", email)
-            rows = rows.filter(user__email__in=spellings(email))
+            check_email_field("email", email)
+            rows = rows.filter(user__email__in=email_spellings(email))
         rows = rows.values_list(*LIST_COLUMNS, "pk")
         return self.offset_page(request, rows, lambda row: UserSerializer.write(UserRow(*row[:-1])), key=itemgetter(-1))
 
@@ -68,8 +68,8 @@ class UserBatch(PortalView):
     def post(self, request: ApiRequest) -> Response:
         """Create up to 100 viewers; invalid items do not affect the others."""
         items = self.validated(request, CreateUsersBody, prepare=validate_each)["users"]
-        good = [item for item in items if isinstance(item, NewUser)]
-        created = iter(users.create_users(actor=request.actor, users=good))
+        valid = [item for item in items if isinstance(item, NewUser)]
+        created = iter(users.create_users(actor=request.actor, users=valid))
         results = [write_result(next(created) if isinstance(item, NewUser) else item) for item in items]
         is_complete = all(result["status"] == 201 for result in results)
         return Response({"results": results}, status=200 if is_complete else 207)
@@ -116,7 +116,7 @@ class Invitations(PortalView):
     @serves(operations.LIST_INVITATIONS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """List open invitations, oldest first; expired ones are included."""
-        rows = Invitation.objects.for_actor(request.actor).shown().open().order_by("pk")
+        rows = Invitation.objects.for_actor(request.actor).visible().open().order_by("pk")
         return self.offset_page(request, rows, InvitationSerializer.write)
 
     @serves(operations.CREATE_INVITATION, Permission.USERS_WRITE, idempotent=True)
@@ -125,7 +125,7 @@ class Invitations(PortalView):
         body = self.validated(request, CreateInvitationBody)
         with transaction.atomic():
             invitation = invitation_actions.invite(actor=request.actor, **body)
-            check_mails(request._request, str(request.actor.organization_id), invitation.email)
+            check_mail_limits(request._request, str(request.actor.organization_id), invitation.email)
         return Response(InvitationSerializer.write(invitation), status=201)
 
 

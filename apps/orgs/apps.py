@@ -43,7 +43,9 @@ class OrgsConfig(AppConfig):
     def ready(self) -> None:
         """Create the vendor's organization after migrations and register what other apps call."""
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
-        here = "apps.orgs.descendants"
-        descendants.register("user", Permission.USERS_READ, f"{here}.find_members", f"{here}.end_member")
-        descendants.register("invitation", Permission.USERS_READ, f"{here}.find_invitations", f"{here}.end_invitation")
+        module = "apps.orgs.descendants"
+        descendants.register("user", Permission.USERS_READ, f"{module}.find_members", f"{module}.end_member")
+        descendants.register(
+            "invitation", Permission.USERS_READ, f"{module}.find_invitations", f"{module}.end_invitation"
+        )
         filter_options.register_filter_options("people", _("People"), "apps.orgs.members.filter_options.people")

@@ -14,12 +14,12 @@ from apps.audit.models import AuditEntry, UsageDay
 from apps.audit.timeline.changes_and_calls import Changes
 from apps.audit.timeline.serialization import write_row
 from apps.base.actor import Actor
-from apps.base.extension_points.data_export_providers import Part, in_batches
+from apps.base.extension_points.data_export_providers import ExportProvider, iterate_in_batches
 from apps.base.identifiers import encode
 from apps.base.permissions import Permission
 from apps.base.timestamps import format_timestamp
 from apps.notices.models import Notice
-from apps.orgs.lifecycle.organization_rows import locked
+from apps.orgs.lifecycle.organization_rows import lock_organization
 from apps.orgs.members.membership_requirements import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
 from apps.sdk_keys.serializers import archived_keys as sdk_keys
@@ -34,7 +34,7 @@ from apps.webhooks.models import Delivery, Endpoint, Event, EventType
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the organization with its settings."""
-    row = _own(actor)
+    row = _organization_of(actor)
     yield {
         "id": row.public_id,
         "name": row.name,
@@ -57,7 +57,7 @@ def organization(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def members(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the members with their roles."""
-    own = _own(actor)
+    own = _organization_of(actor)
     lacking = {row.pk for row in without_second_step(own)}
     for row in _rows(Membership.objects.for_actor(actor).select_related("user")):
         yield {
@@ -73,7 +73,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the invitations with their status."""
-    for row in _rows(Invitation.objects.for_actor(actor).shown()):
+    for row in _rows(Invitation.objects.for_actor(actor).visible()):
         yield {
             "id": row.public_id,
             "email": row.email,
@@ -86,10 +86,10 @@ def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def _rows(rows: QuerySet[Any]) -> Iterator[Any]:
-    return chain.from_iterable(in_batches(rows))
+    return chain.from_iterable(iterate_in_batches(rows))
 
 
-def _own(actor: Actor) -> Organization:
+def _organization_of(actor: Actor) -> Organization:
     return Organization.objects.get(pk=cast(uuid.UUID, actor.organization_id))
 
 
@@ -109,7 +109,7 @@ def usage_days(actor: Actor) -> Iterator[dict[str, Any]]:
         }
 
 
-def entries(actor: Actor) -> Iterator[dict[str, Any]]:
+def audit_entries(actor: Actor) -> Iterator[dict[str, Any]]:
     """Yield the stored changes of the audit log, oldest first, in the format of the API."""
     source = Changes()
     yield from (
@@ -160,13 +160,13 @@ def deliveries(actor: Actor) -> Iterator[dict[str, Any]]:
 def record_export(*, actor: Actor) -> Organization:
     """Record that an owner exports the organization's data, which the view then streams."""
     actor.require(Permission.ORGANIZATION_EXPORT)
-    organization = locked(actor.organization_id)
+    organization = lock_organization(actor.organization_id)
     audit.record_change(actor, "organization.exported", organization)
     return organization
 
 
 # In the order of the archive.
-FILES: dict[str, Part] = {
+FILES: dict[str, ExportProvider] = {
     "organization.jsonl": organization,
     "members.jsonl": members,
     "invitations.jsonl": invitations,
@@ -178,5 +178,5 @@ FILES: dict[str, Part] = {
     "deliveries.jsonl": deliveries,
     "notices.jsonl": export_notices,
     "usage_by_day.jsonl": usage_days,
-    "audit_log.jsonl": entries,
+    "audit_log.jsonl": audit_entries,
 }

@@ -37,7 +37,7 @@ def end_member(*, actor: Actor, id: str, reason: str) -> None:
 
 def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
     """Return the open invitations that the creators sent."""
-    rows = Invitation.objects.shown().open().filter(organization_id=organization_id, invited_by_id__in=creators)
+    rows = Invitation.objects.visible().open().filter(organization_id=organization_id, invited_by_id__in=creators)
     return [
         Descendant(
             kind="invitation",

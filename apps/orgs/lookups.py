@@ -37,8 +37,10 @@ def active_organization_pk(slug: str) -> uuid.UUID:
     key = organization_pk(slug)
     status = Organization.objects.values_list("status", flat=True).get(pk=key)
     if status != OrganizationStatus.ACTIVE:
-        undo = {"closed": "Reopen", "suspended": "Resume"}[status]
-        raise Conflict(f"The organization {slug!r} is {status}, so nothing was created. {undo} it under /admin/ first.")
+        remedy = {"closed": "Reopen", "suspended": "Resume"}[status]
+        raise Conflict(
+            f"The organization {slug!r} is {status}, so nothing was created. {remedy} it under /admin/ first."
+        )
     return key
 
 
@@ -61,25 +63,25 @@ def longest_key_days(organization_id: uuid.UUID | None) -> int | None:
     return Organization.objects.filter(pk=organization_id).values_list("longest_key_days", flat=True).first()
 
 
-def retention_field(kind: str) -> str:
+def retention_field(category: str) -> str:
     """Return the name of the organization's field for a kind of rows: audit, calls or deliveries."""
-    return f"retention_days_{kind}"
+    return f"retention_days_{category}"
 
 
-def retention_days(organization_id: uuid.UUID, kind: str, most: int) -> int:
-    """Return the retention of a kind of rows in days: the organization's own setting, at most ``most``."""
+def retention_days(organization_id: uuid.UUID, category: str, maximum: int) -> int:
+    """Return the retention of a kind of rows in days: the organization's own setting, at most ``maximum``."""
     rows = Organization.objects.filter(pk=organization_id)
-    return min(rows.values_list(retention_field(kind), flat=True).first() or most, most)
+    return min(rows.values_list(retention_field(category), flat=True).first() or maximum, maximum)
 
 
-def portal_retention_days(kind: str) -> int:
+def portal_retention_days(category: str) -> int:
     """Return the portal's own retention of a kind in days."""
-    days: int = getattr(settings, RETENTION_SETTINGS[kind])
+    days: int = getattr(settings, RETENTION_SETTINGS[category])
     return days
 
 
-def shorter_retention_days(kind: str) -> dict[uuid.UUID, int]:
+def shorter_retention_days(category: str) -> dict[uuid.UUID, int]:
     """Return the organizations with a shorter retention of a kind than the portal's, with their days."""
-    field = retention_field(kind)
-    rows = Organization.objects.filter(**{f"{field}__lt": portal_retention_days(kind)})
+    field = retention_field(category)
+    rows = Organization.objects.filter(**{f"{field}__lt": portal_retention_days(category)})
     return dict(rows.values_list("pk", field))

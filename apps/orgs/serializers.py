@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import make_password
 from rest_framework import serializers
 
 from apps.base.errors import Invalid
-from apps.base.rest.error_responses import shown_fields
+from apps.base.rest.error_responses import redacted_fields
 from apps.base.rest.fields import (
     SECRET_INPUT,
     AnyObject,
@@ -19,12 +19,12 @@ from apps.base.rest.fields import (
     Id,
     ListOf,
     Nested,
-    Opaque,
+    PlainText,
     StrictInteger,
-    Text,
+    StrictString,
     Timestamp,
 )
-from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, from_validation
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, invalid_from_detail
 from apps.base.text.redaction import hide_keys
 from apps.orgs.members.users import NewUser
 from apps.orgs.models import Membership, Role
@@ -37,7 +37,7 @@ class UserSerializer(ResponseSerializer):
     """A member of the organization. The row is a ``UserRow``."""
 
     id = Id("The user's id.", prefix="user", source="public_key")
-    name = Text("The user's name.", example="Jo Martin", max_length=150)
+    name = PlainText("The user's name.", example="Jo Martin", max_length=150)
     email = Email("The user's mail address, which is also the login.")
     created_at = Timestamp("When the user joined the organization.")
 
@@ -68,7 +68,9 @@ class RefusedUserSerializer(ResponseSerializer):
     """A user of a batch that was refused. The row is an Invalid."""
 
     status = StrictInteger("The status that the user alone would have been answered with.", example=400, min_value=400)
-    error = Opaque("What is wrong, as a sentence.", example="email: Enter a valid email address.", method="get_error")
+    error = StrictString(
+        "What is wrong, as a sentence.", example="email: Enter a valid email address.", method="get_error"
+    )
     fields_ = AnyObject(
         "The fields that are wrong, each with its messages.",
         example={"email": ["Enter a valid email address."]},
@@ -83,7 +85,7 @@ class RefusedUserSerializer(ResponseSerializer):
 
     def get_wrong_fields(self, error: Invalid) -> dict[str, list[str]]:
         """Return the messages by field."""
-        return shown_fields(error)
+        return redacted_fields(error)
 
 
 class UserResultSerializer(ResponseSerializer):
@@ -122,7 +124,7 @@ class CreateUserBody(StrictSerializer):
 
     name = UserSerializer.field("name")
     email = UserSerializer.field("email")
-    password = Opaque(
+    password = StrictString(
         "The password that the user signs in with.",
         example="correct horse battery",
         min_length=MIN_PASSWORD_LENGTH,
@@ -164,7 +166,7 @@ class CreateUsersBody(StrictSerializer):
 class UpdateUserBody(StrictSerializer):
     """Changes to a user: name, email or both."""
 
-    takes_no_empty_body = True
+    requires_a_field = True
     usual = ("name",)
 
     name = UserSerializer.field("name", example="Jo Martin-Roy", required=False)
@@ -191,9 +193,9 @@ def prepare_new_user(values: dict[str, Any]) -> dict[str, Any]:
 
 def validate_each(values: dict[str, Any]) -> dict[str, Any]:
     """Validate each user of a batch; invalid ones become refusals."""
-    checkers = [CreateUserBody(data=item) for item in values["users"]]
-    valid = iter(to_new_users([checker.validated_data for checker in checkers if checker.is_valid()]))
-    return {"users": [from_validation(each.errors) if each.errors else next(valid) for each in checkers]}
+    item_serializers = [CreateUserBody(data=item) for item in values["users"]]
+    valid = iter(to_new_users([checker.validated_data for checker in item_serializers if checker.is_valid()]))
+    return {"users": [invalid_from_detail(each.errors) if each.errors else next(valid) for each in item_serializers]}
 
 
 def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:

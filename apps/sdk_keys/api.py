@@ -16,7 +16,7 @@ from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.rest.operations import Operation
 from apps.base.rest.query_parameters import choice_list_parameter
 from apps.base.rest.views import ANY_KEY, PortalView, serves
-from apps.credentials.filters import chosen_keys
+from apps.credentials.filters import filter_keys
 from apps.credentials.gate import rate_limits
 from apps.credentials.key_api import KeyResource
 from apps.credentials.models import SecretKeyQuerySet
@@ -44,7 +44,7 @@ FIELD_NAMES = re.compile(f"{FIELD_NAME}(?:,{FIELD_NAME})*", re.ASCII)
 
 
 def _chosen(request: ApiRequest, rows: SecretKeyQuerySet[SdkKey]) -> SecretKeyQuerySet[SdkKey]:
-    rows, platforms = chosen_keys(request, rows), choice_list_parameter(request, "platform", Platform.values)
+    rows, platforms = filter_keys(request, rows), choice_list_parameter(request, "platform", Platform.values)
     return rows.filter(platform__in=platforms) if platforms else rows
 
 

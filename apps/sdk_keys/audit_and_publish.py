@@ -9,7 +9,7 @@ from apps.sdk_keys.models import Activation, SdkKey
 from apps.webhooks import publishing
 
 
-def announce(key: SdkKey, event_type: str, **more: Any) -> None:
+def publish_event(key: SdkKey, event_type: str, **more: Any) -> None:
     """Publish a webhook event about a key; ``more``: fields in addition to those of every event."""
     facts = {"id": key.public_id, "name": key.name, "platform": str(key.platform), "mask": key.mask}
     organization_id: uuid.UUID = key.organization_id
@@ -21,4 +21,4 @@ def record_and_publish_device(actor: Actor, activation: Activation, action: str,
     changes: dict[str, list[Any]] = {"activation": [None, activation.public_id]}
     changes.update({name: [None, value] for name, value in more.items()})
     audit.record_change(actor, action, activation.key, changes)
-    announce(activation.key, action, activation_id=activation.public_id, **more)
+    publish_event(activation.key, action, activation_id=activation.public_id, **more)

@@ -53,16 +53,16 @@ def check_churn(pool: ActivationPool, digests: list[str], now: datetime) -> None
         raise RateLimited(message, wait)
 
 
-def deactivate(pool: ActivationPool, activation: Activation, *, actor: Actor, because: str) -> bool:
+def deactivate(pool: ActivationPool, activation: Activation, *, actor: Actor, reason: str) -> bool:
     """Deactivate a device of a locked pool and return whether it was still active."""
     now = timezone.now()
     rows = Activation.objects.filter(pk=activation.pk, freed_at=None)
-    if not rows.update(freed_at=now, freed_because=because):
+    if not rows.update(freed_at=now, freed_because=reason):
         return False
-    activation.freed_at, activation.freed_because = now, because
+    activation.freed_at, activation.freed_because = now, reason
     ActivationPool.objects.filter(pk=pool.pk).update(active_count=F("active_count") - 1, full_since=None)
     pool.active_count, pool.full_since = pool.active_count - 1, None
-    record_and_publish_device(actor, activation, "sdk_key.deactivated", reason=because)
+    record_and_publish_device(actor, activation, "sdk_key.deactivated", reason=reason)
     return True
 
 
@@ -70,7 +70,7 @@ def deactivate_inactive(pool: ActivationPool, now: datetime) -> int:
     """Deactivate up to ``BATCH`` inactive devices of a locked pool and return how many."""
     rows = Activation.objects.filter(pool=pool).inactive(now).select_related("key").order_by("expires_at")[:BATCH]
     actor = system(pool.organization_id)
-    return sum(deactivate(pool, each, actor=actor, because=DeactivationReason.INACTIVE) for each in rows)
+    return sum(deactivate(pool, each, actor=actor, reason=DeactivationReason.INACTIVE) for each in rows)
 
 
 # The periodic job sdk_keys.deactivate_inactive_devices (apps.py).

@@ -21,18 +21,18 @@ class SdkRow(KeyRow):
 
 
 def _build(
-    of_every_key: dict[str, Any], pool: Any, platform: str, app_id: str, cert_sha256: str, origins: Any
+    common_fields: dict[str, Any], pool: Any, platform: str, app_id: str, cert_sha256: str, origins: Any
 ) -> SdkRow:
     return SdkRow(
-        **of_every_key,
+        **common_fields,
         key_type=platform,
-        type_is_off=False,
+        is_type_disabled=False,
         scopes=(),
         permissions=frozenset(),
         disabled_scopes=frozenset(),
         subject="",
         windows=(),
-        per_address=PER_ADDRESS,
+        limit_per_address=PER_ADDRESS,
         pool_id=as_uuid(pool),
         app_id=app_id,
         cert_sha256=cert_sha256,

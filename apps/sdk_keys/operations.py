@@ -1,6 +1,6 @@
 """API operations of ``/v1/sdk-keys`` and ``/v1/sdk/activations``."""
 
-from apps.base.rest.fields import Choice, Opaque
+from apps.base.rest.fields import Choice, StrictString
 from apps.base.rest.operations import DELETED, Operation, Paging, Parameter, ResponseSpec
 from apps.credentials.operations import KEY_FILTERS, lifecycle_operations
 from apps.credentials.serializers import ReasonBody
@@ -59,7 +59,7 @@ DEACTIVATE_ACTIVATION = Operation(
 
 TOKEN = Parameter(
     "X-Activation-Token",
-    Opaque("The token that the device got when it was activated.", example="THE_TOKEN_OF_THE_ACTIVATION"),
+    StrictString("The token that the device got when it was activated.", example="THE_TOKEN_OF_THE_ACTIVATION"),
     where="header",
 )
 ORIGIN = ("origin_not_allowed", "app_not_allowed")

@@ -7,12 +7,12 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.base.actor import Actor
-from apps.base.rest.fields import Choice, Id, Opaque, Schema, StrictInteger, Text, TextList, Timestamp
+from apps.base.rest.fields import Choice, Id, PlainText, Schema, StrictInteger, StrictString, TextList, Timestamp
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
-from apps.base.text.redaction import sanitize
-from apps.base.text.rules import UNREADABLE
+from apps.base.text.redaction import redact_and_truncate
+from apps.base.text.validation import INVISIBLE_CHARACTERS
 from apps.credentials.rules import Lifetime
-from apps.credentials.serializers import WAYS, KeySerializer, NewKeyBody, lifetime_from
+from apps.credentials.serializers import EXPIRY_FIELDS, KeySerializer, NewKeyBody, lifetime_from
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.app_rules import MAX_DEVICES, MAX_INACTIVE_DAYS
 from apps.sdk_keys.models import (
@@ -27,7 +27,7 @@ from apps.sdk_keys.models import (
 MAX_DEVICE_ID_LENGTH = 200
 
 
-class Reported(Opaque):
+class Reported(StrictString):
     """A text that a device reports. It is corrected, never refused, because released apps are hard to fix."""
 
     def __init__(self, help_text: str = "", **options: Any) -> None:
@@ -37,8 +37,8 @@ class Reported(Opaque):
         """Return the text on one line, with keys redacted, truncated to ``MAX_REPORTED_LENGTH``."""
         is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
         text = super().to_internal_value(str(data) if is_number else data)
-        visible = "".join(letter if letter.isprintable() else " " for letter in UNREADABLE.sub(" ", text))
-        return sanitize(" ".join(visible.split()), MAX_REPORTED_LENGTH)
+        visible = "".join(letter if letter.isprintable() else " " for letter in INVISIBLE_CHARACTERS.sub(" ", text))
+        return redact_and_truncate(" ".join(visible.split()), MAX_REPORTED_LENGTH)
 
     def type_schema(self, is_body: bool) -> Schema:
         """Describe a string; of what else devices send, numbers are taken too."""
@@ -55,13 +55,13 @@ class SdkKeySerializer(KeySerializer):
     name = KeySerializer.field("name", example="iOS app")
     mask = KeySerializer.field("mask", example="ips_7c1D••••a8Qe")
     platform = Choice(Platform.values, "What the app runs on.")
-    app_id = Text(
+    app_id = PlainText(
         "The bundle id (iOS) or the package name (Android) of the app.",
         example="com.acme.app",
         allow_null=True,
         max_length=255,
     )
-    cert_sha256 = Text(
+    cert_sha256 = PlainText(
         "The SHA-256 fingerprint of the certificate that the app is signed with, for Android: 64 hexadecimal digits.",
         allow_null=True,
         max_length=95,
@@ -91,7 +91,7 @@ class SdkKeySerializer(KeySerializer):
 class NewSdkKeySerializer(SdkKeySerializer):
     """An SDK key with its secret, which is in the response that creates it and never again."""
 
-    key = Opaque(
+    key = StrictString(
         "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
         example="ips_SHOWN_ONCE_IN_THIS_ANSWER",
         method="get_secret",
@@ -123,7 +123,7 @@ class DeviceActivationSerializer(ResponseSerializer):
 class NewDeviceActivationSerializer(DeviceActivationSerializer):
     """An activation with its token, which is in the response that activates the device and never again."""
 
-    token = Opaque(
+    token = StrictString(
         "What the device sends as X-Activation-Token.", example="SHOWN_ONCE_IN_THIS_ANSWER", method="get_token"
     )
 
@@ -137,11 +137,11 @@ class ActivationSerializer(ResponseSerializer):
 
     id = DeviceActivationSerializer.field("id")
     status = Choice(("active", "freed"), "Whether the device is active, or was deactivated.", method="get_status")
-    app_version = Opaque("The version of the app that the device reported.", example="4.2.0", allow_null=True)
-    os_version = Opaque("The version of the system that it reported.", example="iOS 26.1", allow_null=True)
+    app_version = StrictString("The version of the app that the device reported.", example="4.2.0", allow_null=True)
+    os_version = StrictString("The version of the system that it reported.", example="iOS 26.1", allow_null=True)
     created_at = DeviceActivationSerializer.field("created_at")
     last_seen_at = Timestamp("When the device called last.", example="2026-11-24T08:12:30Z", allow_null=True)
-    last_seen_from = Opaque("The IP address that it called from.", example="203.0.113.24", allow_null=True)
+    last_seen_from = StrictString("The IP address that it called from.", example="203.0.113.24", allow_null=True)
     expires_at = DeviceActivationSerializer.field("expires_at", method="get_expires_at")
     freed_at = Timestamp("When it was deactivated.", allow_null=True)
     freed_because = Choice(DeactivationReason.values, "Why it was deactivated.", example=None, allow_null=True)
@@ -174,12 +174,12 @@ class CreateSdkKeyBody(AppBody, NewKeyBody):
     usual = ("name", "platform", "app_id", "activation_limit")
 
     name = SdkKeySerializer.field("name")
-    platform = Text("What the app runs on: ios, android or web.", example="ios", max_length=20)
+    platform = PlainText("What the app runs on: ios, android or web.", example="ios", max_length=20)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the action."""
         lifetime = lifetime_from(attrs) or Lifetime()
-        values = {name: value for name, value in attrs.items() if name not in WAYS}
+        values = {name: value for name, value in attrs.items() if name not in EXPIRY_FIELDS}
         values.setdefault("inactive_after_days", DEFAULT_INACTIVE_DAYS)
         return {"new": NewSdkKey(lifetime=lifetime, **values)}
 
@@ -187,7 +187,7 @@ class CreateSdkKeyBody(AppBody, NewKeyBody):
 class UpdateSdkKeyBody(AppBody):
     """Changes of an SDK key, at least one."""
 
-    takes_no_empty_body = True
+    requires_a_field = True
     usual = ("activation_limit",)
 
     name = SdkKeySerializer.field("name", required=False)
@@ -213,7 +213,7 @@ class ActivateDeviceBody(HeartbeatBody):
 
     usual = ("device_id", "app_id", "app_version")
 
-    device_id = Text(
+    device_id = PlainText(
         "What tells this device from others, always the same.",
         example="3F2504E0-4F89-11D3-9A0C-0305E82C3301",
         max_length=MAX_DEVICE_ID_LENGTH,

@@ -7,7 +7,7 @@ from django.conf import settings
 from apps.sdk_keys.models import Platform, SdkKey
 
 LANGUAGES = {Platform.IOS: "Swift", Platform.ANDROID: "Kotlin", Platform.WEB: "JavaScript"}
-YOUR_KEY = "ips_…"
+KEY_PLACEHOLDER = "ips_…"
 
 SWIFT = """\
 import UIKit
@@ -109,5 +109,5 @@ def snippet(key: SdkKey) -> dict[str, str]:
     platform = Platform(key.platform)
     certificate = CERTIFICATE if key.cert_sha256 else ""
     url = f"{settings.PUBLIC_URL}/v1/sdk/activations"
-    code = Template(CODE[platform]).substitute(url=url, key=YOUR_KEY, certificate=certificate)
+    code = Template(CODE[platform]).substitute(url=url, key=KEY_PLACEHOLDER, certificate=certificate)
     return {"language": LANGUAGES[platform], "code": code}

@@ -9,20 +9,20 @@ from apps.credentials.lifecycle.pages import lifecycle_urls
 from apps.sdk_keys import api as api_views
 from apps.sdk_keys import views
 
-HERE = "o/<slug:slug>/settings/integration/sdk-keys/"
-KEY = HERE + "<str:sdk_key_id>/"
+BASE_PATH = "o/<slug:slug>/settings/integration/sdk-keys/"
+KEY_PATH = BASE_PATH + "<str:sdk_key_id>/"
 
 pages = [
-    path(HERE, views.sdk_keys, name="sdk_keys"),
-    path(HERE + "ios/", views.sdk_key_list, {"platform": "ios"}, name="sdk_keys_ios"),
-    path(HERE + "android/", views.sdk_key_list, {"platform": "android"}, name="sdk_keys_android"),
-    path(HERE + "web/", views.sdk_key_list, {"platform": "web"}, name="sdk_keys_web"),
-    path(HERE + "ios/create/", views.sdk_key_create, {"platform": "ios"}, name="sdk_key_create_ios"),
-    path(HERE + "android/create/", views.sdk_key_create, {"platform": "android"}, name="sdk_key_create_android"),
-    path(HERE + "web/create/", views.sdk_key_create, {"platform": "web"}, name="sdk_key_create_web"),
-    path(KEY, views.sdk_key_detail, name="sdk_key"),
-    *lifecycle_urls(KEY, views.KEYS, Permission.SDK_KEYS_WRITE),
-    path(KEY + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
+    path(BASE_PATH, views.sdk_keys, name="sdk_keys"),
+    path(BASE_PATH + "ios/", views.sdk_key_list, {"platform": "ios"}, name="sdk_keys_ios"),
+    path(BASE_PATH + "android/", views.sdk_key_list, {"platform": "android"}, name="sdk_keys_android"),
+    path(BASE_PATH + "web/", views.sdk_key_list, {"platform": "web"}, name="sdk_keys_web"),
+    path(BASE_PATH + "ios/create/", views.sdk_key_create, {"platform": "ios"}, name="sdk_key_create_ios"),
+    path(BASE_PATH + "android/create/", views.sdk_key_create, {"platform": "android"}, name="sdk_key_create_android"),
+    path(BASE_PATH + "web/create/", views.sdk_key_create, {"platform": "web"}, name="sdk_key_create_web"),
+    path(KEY_PATH, views.sdk_key_detail, name="sdk_key"),
+    *lifecycle_urls(KEY_PATH, views.KEYS, Permission.SDK_KEYS_WRITE),
+    path(KEY_PATH + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
 ]
 api = [
     *key_paths(api_views.KEYS, Permission.SDK_KEYS_READ, Permission.SDK_KEYS_WRITE),

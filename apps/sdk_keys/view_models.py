@@ -20,7 +20,7 @@ from apps.credentials.models import SecretKeyQuerySet
 from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKey
 from apps.sdk_keys.snippets import snippet
 
-DEVICES_A_PAGE = 10
+DEVICES_PER_PAGE = 10
 # Actions on the key itself: devices can be many and have a separate list.
 HISTORY_ACTIONS = tuple(
     f"sdk_key.{word}"
@@ -45,7 +45,7 @@ def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict
     }
 
 
-def in_order(rows: SecretKeyQuerySet[SdkKey], platform: str, creator: str = "") -> SecretKeyQuerySet[SdkKey]:
+def listed_keys(rows: SecretKeyQuerySet[SdkKey], platform: str, creator: str = "") -> SecretKeyQuerySet[SdkKey]:
     """Return the listed keys of a platform, newest first, revoked ones last."""
     listed = rows.listed().filter(platform=platform).select_related("pool")
     listed = listed.created_by(creator) if creator else listed
@@ -94,12 +94,12 @@ def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]
         rows = rows_after(rows, cursors.read(cursor, Activation._meta.pk), "-pk") if cursor else rows
     except Invalid:
         cursor = ""
-    found = list(rows.select_related("key")[: DEVICES_A_PAGE + 1])
-    page = found[:DEVICES_A_PAGE]
+    found = list(rows.select_related("key")[: DEVICES_PER_PAGE + 1])
+    page = found[:DEVICES_PER_PAGE]
     return {
         "devices": [_device(row, key) for row in page],
         "show": "freed" if show == "freed" else "active",
-        "next_cursor": cursors.write(page[-1].pk) if len(found) > DEVICES_A_PAGE else "",
+        "next_cursor": cursors.write(page[-1].pk) if len(found) > DEVICES_PER_PAGE else "",
         "is_first": not cursor,
     }
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from apps.base.errors import NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.base.web.pages import FORM_METHODS, POST_ONLY, org_page
 from apps.credentials.lifecycle.forms import LIFETIME_FIELDS, one_click_actions
 from apps.credentials.lifecycle.pages import KeyPages, issue_and_show
 from apps.credentials.view_models import creator_options
@@ -27,7 +27,7 @@ from apps.sdk_keys.models import Activation, Platform, SdkKey
 
 PER_PAGE = 50
 # Buttons that change the key with one click.
-CLICKS = {"enable": "sdk_key_enable", "release": "sdk_key_release"}
+ONE_CLICK_ROUTES = {"enable": "sdk_key_enable", "release": "sdk_key_release"}
 logger = logging.getLogger(__name__)
 
 
@@ -45,7 +45,7 @@ KEYS = KeyPages(
     change_form=ChangeSdkKeyForm,
     list_route=_list_route,
     list_label=gettext_lazy("All SDK keys"),
-    released=gettext_lazy("“%(name)s” is released: new devices can be activated with it again."),
+    released_message=gettext_lazy("“%(name)s” is released: new devices can be activated with it again."),
 )
 
 
@@ -67,7 +67,7 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
     }
     try:
         keys = SdkKey.objects.for_actor(request.actor)
-        rows = view_models.in_order(keys, platform, creator)
+        rows = view_models.listed_keys(keys, platform, creator)
         page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
         page.object_list = view_models.key_rows(list(page.object_list))
         context |= {"page_obj": page, "tabs": view_models.tabs(request.actor, slug, platform)}
@@ -78,7 +78,7 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
     return render(request, "sdk_keys/list.html", context)
 
 
-@org_page(Permission.SDK_KEYS_WRITE, nav="sdk_keys", methods=FORM)
+@org_page(Permission.SDK_KEYS_WRITE, nav="sdk_keys", methods=FORM_METHODS)
 def sdk_key_create(request: PortalRequest, platform: str) -> HttpResponse:
     """Ask for the settings of a key, then show the new key once."""
     data = request.POST if request.method == "POST" else None
@@ -98,7 +98,7 @@ def sdk_key_create(request: PortalRequest, platform: str) -> HttpResponse:
 
 
 def _create(request: PortalRequest, form: CreateSdkKeyForm) -> HttpResponse | None:
-    issue = partial(actions.create_sdk_key, actor=request.actor, **form.for_action())
+    issue = partial(actions.create_sdk_key, actor=request.actor, **form.action_arguments())
     existing = KEYS.rows(request.actor).filter(
         created_by_id=request.actor.id, platform=form.platform, name=form.cleaned_data["name"].strip()
     )
@@ -114,13 +114,13 @@ def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
         **view_models.detail(request.actor, key),
         **view_models.devices(request.actor, key, show, request.GET.get("cursor", "")),
         "device_tabs": view_models.device_tabs(show, request.path),
-        "clicks": one_click_actions(request, key, CLICKS, Permission.SDK_KEYS_WRITE),
+        "clicks": one_click_actions(request, key, ONE_CLICK_ROUTES, Permission.SDK_KEYS_WRITE),
         "may_free": request.actor.can(Permission.SDK_KEYS_WRITE) or request.actor.can(Permission.ACTIVATIONS_WRITE),
     }
     return render(request, "sdk_keys/detail.html", context)
 
 
-@org_page(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE, nav="sdk_keys", methods=BUTTON)
+@org_page(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE, nav="sdk_keys", methods=POST_ONLY)
 def sdk_key_free(request: PortalRequest, sdk_key_id: str, activation_id: str) -> HttpResponse:
     """Deactivate a device; the message is the same where it was already deactivated."""
     key = KEYS.find(request, sdk_key_id)

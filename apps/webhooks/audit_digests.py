@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.audit.seal.chain import encode_json
-from apps.audit.seal.digests import Source
+from apps.audit.seal.digests import DigestSource
 from apps.base.identifiers import encode
 from apps.webhooks.engine import claims
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
@@ -73,5 +73,7 @@ def events_are_settled(time: datetime) -> bool:
     return True
 
 
-ATTEMPTS = Source("audit.attempts_digest", attempts, next_attempt, attempts_are_settled, ("attempts", "deliveries"))
-EVENTS = Source("audit.events_digest", events, next_event, events_are_settled, ("deliveries", "events"))
+ATTEMPTS = DigestSource(
+    "audit.attempts_digest", attempts, next_attempt, attempts_are_settled, ("attempts", "deliveries")
+)
+EVENTS = DigestSource("audit.events_digest", events, next_event, events_are_settled, ("deliveries", "events"))

@@ -5,22 +5,22 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.audit.timeline.sources import (
+    EntityRef,
     Filters,
     Http,
-    Party,
     Row,
-    Source,
-    first_key,
+    TimelineSource,
+    uuid7_ceil,
 )
 from apps.audit.vocabulary import render_sentence
 from apps.base.actor import Actor, ActorKind
-from apps.base.identifiers import decode, encode, time_of
+from apps.base.identifiers import decode, encode, uuid_time
 from apps.base.text.redaction import hide_query_values
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 from apps.webhooks.models.deliveries import is_unchanged_since
 
 ACTION = "delivery.attempted"
-SENDER = Party(ActorKind.SYSTEM.value, "system", "Portal")
+SENDER = EntityRef(ActorKind.SYSTEM.value, "system", "Portal")
 # Without encrypted headers and response bodies, which a list does not need.
 COLUMNS = (
     "pk",
@@ -39,14 +39,14 @@ COLUMNS = (
 )
 
 
-class Attempts(Source):
+class Attempts(TimelineSource):
     """Finished attempts, all by the actor ``SENDER``.
 
     A row's time is that of its key, when the attempt was recorded: sorted by start, a slow attempt would appear before
     rows that a reader has already passed.
     """
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
+    def querysets(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the matching attempts; filters by key or request match none."""
         if filters.key or filters.request_id:
             return []
@@ -54,9 +54,9 @@ class Attempts(Source):
             return []
         found: QuerySet[Any] = Attempt.objects.for_actor(actor).exclude(finished_at=None)
         if filters.since is not None:
-            found = found.filter(pk__gte=first_key(filters.since))
+            found = found.filter(pk__gte=uuid7_ceil(filters.since))
         if filters.until is not None:
-            found = found.filter(pk__lt=first_key(filters.until))
+            found = found.filter(pk__lt=uuid7_ceil(filters.until))
         if filters.target:
             endpoint, delivery = (decode(model.id_prefix, filters.target) for model in (Endpoint, Delivery))
             if endpoint is None and delivery is None:
@@ -67,11 +67,11 @@ class Attempts(Source):
     def row(self, found: dict[str, Any]) -> Row:
         url, event_type = _url_of(found), found["delivery__event_type"]
         endpoint_id = encode(Endpoint.id_prefix, found["endpoint_id"])
-        target = Party("endpoint", endpoint_id, url or endpoint_id)
+        target = EntityRef("endpoint", endpoint_id, url or endpoint_id)
         return Row(
             key=found["pk"],
             category="delivery",
-            at=time_of(found["pk"]),
+            at=uuid_time(found["pk"]),
             actor=SENDER,
             action=ACTION,
             sentence=render_sentence(ACTION, {"actor": SENDER.label, "target": target.label, "event": event_type}),
@@ -91,10 +91,10 @@ def _url_of(found: dict[str, Any]) -> str | None:
     return stored
 
 
-def endpoints(actor: Actor, limit: int) -> list[Party]:
+def endpoints(actor: Actor, limit: int) -> list[EntityRef]:
     """Return the newest endpoints, including deleted ones, for the filters of the audit page."""
     rows = Endpoint.objects.for_actor(actor).order_by("-pk").only("pk", "url")[:limit]
-    return [Party("endpoint", row.public_id, row.shown_url) for row in rows]
+    return [EntityRef("endpoint", row.public_id, row.shown_url) for row in rows]
 
 
 attempts = Attempts()

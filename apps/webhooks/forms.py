@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.timestamps import LOCAL_TIME
-from apps.base.web.forms import LineField, ReauthenticationForm, StepUpForm, number_field
+from apps.base.web.forms import PlainTextField, ReauthenticationForm, StepUpForm, number_field
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -30,7 +30,7 @@ class EndpointFields(forms.Form):
         help_text=_("Where we send events, such as https://hooks.example.com/in."),
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off", "spellcheck": "false"}),
     )
-    description = LineField(label=_("Description"), max_length=200, required=False)
+    description = PlainTextField(label=_("Description"), max_length=200, required=False)
     all_events = forms.ChoiceField(label=_("Events"), choices=(("", ""), ("all", "all")), required=False)
     event_types = forms.MultipleChoiceField(label=_("Events"), required=False)
     rate_limit_per_second = number_field(_("At most per second"), 1000, _("Empty: as fast as your server answers."))
@@ -67,7 +67,7 @@ class EndpointFields(forms.Form):
             self.add_error("event_types", _("Choose at least one event."))
         return values
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``actions.create_endpoint`` and ``update_endpoint``."""
         names = ("url", "description", "rate_limit_per_second", "max_in_flight", "headers")
         values = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}

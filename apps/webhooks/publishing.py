@@ -36,7 +36,7 @@ MAX_DELIVERIES_PER_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class PublishedEvent:
     """A stored event; ``repeated`` if its client id was used before."""
 
     event_id: uuid.UUID
@@ -55,7 +55,7 @@ def publish(
     client_id: str | None = None,
     test: bool = False,
     created_at: datetime | None = None,
-) -> Accepted:
+) -> PublishedEvent:
     """Store the event and one delivery for each matching endpoint, in the caller's transaction or a new one.
 
     A repeated ``client_id`` of the same organization and publisher returns the first event; raises Conflict on ``id``
@@ -92,16 +92,16 @@ def publish(
             return _repeated(first, event_type, data)
         if deliveries:
             transaction.on_commit(_notify_workers)
-    return Accepted(row["id"], event_type, accepted_at, deliveries)
+    return PublishedEvent(row["id"], event_type, accepted_at, deliveries)
 
 
-def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
+def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[PublishedEvent]:
     """Publish all events, or none if one cannot be stored; each mapping has the arguments of ``publish``."""
     with transaction.atomic():
         return [_publish_one(index, event) for index, event in enumerate(events)]
 
 
-def _publish_one(index: int, event: Mapping[str, Any]) -> Accepted:
+def _publish_one(index: int, event: Mapping[str, Any]) -> PublishedEvent:
     try:
         return publish(**event)
     except Conflict as refused:
@@ -132,12 +132,12 @@ def _first(row: dict[str, Any]) -> Event | None:
     return Event.objects.filter(**owner, client_id=row["client_id"]).first()
 
 
-def _repeated(first: Event, event_type: str, data: Any) -> Accepted:
+def _repeated(first: Event, event_type: str, data: Any) -> PublishedEvent:
     """Return the first event, or raise Conflict if its type or data differ."""
     if not is_same(first, event_type, data):
         message = _("An event with this id was accepted before, with another type or other data.")
         raise Conflict(message, fields={"id": [message]})
-    return Accepted(first.pk, first.type, first.created_at.astimezone(UTC), first.match_count, repeated=True)
+    return PublishedEvent(first.pk, first.type, first.created_at.astimezone(UTC), first.match_count, repeated=True)
 
 
 # Rows of closed endpoints are locked: enabling an endpoint or resuming an organization changes that row first, and so

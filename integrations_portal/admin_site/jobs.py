@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.extension_points import periodic_jobs
 from apps.base.extension_points.periodic_jobs import PeriodicJob
-from apps.webhooks.stats.counters import job_row, job_rows
+from apps.webhooks.stats.counters import job_counter_name, job_counters
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,25 @@ class Job:
     overran: int
 
     @property
-    def is_in_trouble(self) -> bool:
+    def has_failed(self) -> bool:
         """Return whether the last run of any worker failed or took too long."""
         return self.failed_at is not None and (self.done_at is None or self.failed_at > self.done_at)
 
 
 def jobs() -> list[Job]:
     """Return every job, by name."""
-    totals = job_rows()
+    totals = job_counters()
     return [_job(each, totals) for each in periodic_jobs.registered()]
 
 
 def _job(definition: PeriodicJob, totals: dict[str, float]) -> Job:
     found = {
-        what: totals.get(job_row(what, definition.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")
+        what: totals.get(job_counter_name(what, definition.name), 0.0)
+        for what in ("ran_at", "seconds", "done_at", "failed_at")
     }
-    counts = {outcome: int(totals.get(job_row(outcome, definition.name), 0)) for outcome in periodic_jobs.OUTCOMES}
+    counts = {
+        outcome: int(totals.get(job_counter_name(outcome, definition.name), 0)) for outcome in periodic_jobs.OUTCOMES
+    }
     return Job(
         definition, _to_datetime(found["ran_at"]), round(found["seconds"], 2), _to_datetime(found["done_at"]),
         _to_datetime(found["failed_at"]), **counts,

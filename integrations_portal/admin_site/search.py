@@ -20,7 +20,7 @@ from apps.audit.models import RefusedCalls
 from apps.audit.operator_admin import WHOLE_KEY, Line, changelist_url, find
 from apps.base.crypto.secrets import matches, parse_key
 from apps.base.text.redaction import hide_keys
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.orgs.mail.jobs import SENT_RETENTION
 from apps.orgs.models import OutgoingMail
 
@@ -64,7 +64,7 @@ def _key_warnings(typed: str) -> list[Line]:
         return []
     lines = [Line("warn", _("That was a whole key. It wasn't stored, but whoever sent it should rotate it."))]
     parts = parse_key(key[0])
-    row = KINDS[parts.prefix].keys().filter(key_id=parts.key_id).first() if parts else None
+    row = KEY_KINDS[parts.prefix].keys().filter(key_id=parts.key_id).first() if parts else None
     if parts is None or (row is not None and not matches(parts.text, row.digest, row.pepper_id)):
         text = _("It isn't the key as it was created: characters are missing or wrong. It gets 401 invalid_api_key.")
         lines.append(Line("bad", text))

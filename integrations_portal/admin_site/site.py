@@ -76,7 +76,7 @@ class OperatorSite(AdminSite):
         return response
 
     def _ask_for_second_step(self, request: PortalRequest) -> HttpResponse:
-        if not operator_session.is_set_up(request):
+        if not operator_session.has_second_step(request):
             messages.info(request, _("Operators sign in in two steps. Set up the second one first."))
             return redirect("mfa_activate_totp")
         messages.info(

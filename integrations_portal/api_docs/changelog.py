@@ -35,16 +35,16 @@ def read(text: str) -> list[Block]:
     for lines in _groups(text):
         heading = HEADING.fullmatch(lines[0])
         if heading:
-            parts = inline(VERSION.sub(r"\1", heading[2]))
+            parts = parse_inline(VERSION.sub(r"\1", heading[2]))
             blocks.append({"kind": "heading", "level": len(heading[1]), "parts": parts})
         elif ITEM.match(lines[0]):
-            _add_item(blocks, inline(" ".join([ITEM.sub(r"\1", lines[0]), *lines[1:]])))
+            _add_item(blocks, parse_inline(" ".join([ITEM.sub(r"\1", lines[0]), *lines[1:]])))
         else:
-            blocks.append({"kind": "paragraph", "parts": inline(" ".join(lines))})
+            blocks.append({"kind": "paragraph", "parts": parse_inline(" ".join(lines))})
     return blocks
 
 
-def inline(text: str) -> list[dict[str, str]]:
+def parse_inline(text: str) -> list[dict[str, str]]:
     """Split a text into parts: text, code, strong, or a link to another site."""
     parts, end = [], 0
     for match in INLINE.finditer(text):

@@ -14,7 +14,7 @@ from apps.webhooks.actions.replays import REPLAYABLE
 from apps.webhooks.models import Endpoint, Event, EventType
 
 DEFAULT_TYPE = "partner"
-EVERY = "*"
+WILDCARD = "*"
 MAX_ADDRESSES = 20
 Examples = Mapping[str, OrganizationExample]
 
@@ -27,19 +27,19 @@ def own_examples(actor: Actor, operation_id: str) -> Examples:
 
 def _new_key(actor: Actor) -> Examples:
     """Return a key type that can be used now, with scopes that the actor can grant."""
-    offer = Offer.for_actor(actor)
-    possible = [kind for kind in offer.types if offer.refusal(kind) is None]
-    kind = next((each for each in possible if each.name == DEFAULT_TYPE), possible[0] if possible else None)
-    if kind is None:
+    type_options = Offer.for_actor(actor)
+    possible = [key_type for key_type in type_options.types if type_options.refusal(key_type) is None]
+    key_type = next((each for each in possible if each.name == DEFAULT_TYPE), possible[0] if possible else None)
+    if key_type is None:
         return {}
-    grantable = offer.scope_choices(kind).grantable
-    scopes = [scope.name for scope in offer.scopes if scope.name in grantable]
+    grantable = type_options.scope_choices(key_type).grantable
+    scopes = [scope.name for scope in type_options.scopes if scope.name in grantable]
     reads = [name for name in scopes if name.endswith(":read")]
-    subject = {"subject": OrganizationExample("client-1001")} if kind.name == "client" else {}
+    subject = {"subject": OrganizationExample("client-1001")} if key_type.name == "client" else {}
     return {
-        "type": OrganizationExample(kind.name, [each.name for each in possible]),
+        "type": OrganizationExample(key_type.name, [each.name for each in possible]),
         "scopes": OrganizationExample((reads or scopes)[:2], scopes),
-        "expires_in_days": OrganizationExample(offer.usual_days(kind)),
+        "expires_in_days": OrganizationExample(type_options.usual_days(key_type)),
         **subject,
     }
 
@@ -55,8 +55,8 @@ def _event_types() -> list[str]:
 def _patterns() -> list[str]:
     """Return every event type and the wildcard patterns."""
     names = _event_types()
-    kinds = sorted({f"{name.partition('.')[0]}.{EVERY}" for name in names})
-    return [EVERY, *kinds, *names]
+    wildcards = sorted({f"{name.partition('.')[0]}.{WILDCARD}" for name in names})
+    return [WILDCARD, *wildcards, *names]
 
 
 def _endpoint(actor: Actor) -> Examples:

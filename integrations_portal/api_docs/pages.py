@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from apps.base.error_codes import ERROR_CODES, example_body
 from apps.base.permissions import Permission
-from apps.base.rest.snippets import API_KEY, as_curl, first_calls, request_for
+from apps.base.rest.snippets import API_KEY, as_curl, first_request_snippets, request_for
 from apps.webhooks.api.operations import PUBLISH_EVENT
 from apps.webhooks.engine.retry_schedule import JITTER, MAX_RETRY_AFTER_SECONDS
-from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
+from apps.webhooks.view_models.verification_code import LISTEN_COMMAND, SECRET_NAME, SNIPPETS, snippet_of
 from integrations_portal.api_docs import changelog
 from integrations_portal.api_docs.reader import page, reader_of
 
@@ -26,12 +26,12 @@ def start(request: HttpRequest) -> HttpResponse:
         "create_url": reader.to("api_key_create"),
         "header": f"Authorization: Bearer ${API_KEY}",
         "env_line": f"export {API_KEY}=ipk_…",
-        "first_calls": first_calls(),
+        "first_calls": first_request_snippets(),
         "endpoint_url": reader.to("webhook_create"),
         "catalogue_url": reader.to("events"),
         "audit_url": reader.to("audit"),
         "publish": as_curl(request_for(PUBLISH_EVENT, "POST", "/v1/events", ("api_key",))),
-        "listen": LISTEN,
+        "listen": LISTEN_COMMAND,
     }
     return page(request, "docs_start", context, reader)
 
@@ -66,17 +66,17 @@ def _statuses(codes: list[dict[str, Any]]) -> list[int]:
 def webhooks(request: HttpRequest) -> HttpResponse:
     """Show how to receive and verify webhooks. ``?lang=``: the language of the code."""
     reader, chosen = reader_of(request), snippet_of(request.GET.get("lang", ""))
-    here = reverse("docs_webhooks")
-    kept = f"&organization={reader.slug}" if reader.query else ""
+    page_url = reverse("docs_webhooks")
+    organization_query = f"&organization={reader.slug}" if reader.query else ""
     context = {
         "languages": [
-            {"url": f"{here}?lang={each.key}{kept}", "label": each.title, "current": each is chosen}
+            {"url": f"{page_url}?lang={each.key}{organization_query}", "label": each.title, "current": each is chosen}
             for each in SNIPPETS
         ],
         "snippet": chosen,
         "secret_name": SECRET_NAME,
-        "listen": LISTEN,
-        "waits": _waits(),
+        "listen": LISTEN_COMMAND,
+        "waits": _retry_schedule(),
         "jitter": round(JITTER * 100),
         "longest_hours": round(MAX_RETRY_AFTER_SECONDS / 3600),
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
@@ -86,16 +86,16 @@ def webhooks(request: HttpRequest) -> HttpResponse:
     return page(request, "docs_webhooks", context, reader)
 
 
-def _waits() -> list[dict[str, Any]]:
+def _retry_schedule() -> list[dict[str, Any]]:
     """Return the attempts of the retry schedule, each with its wait and its time after the event."""
-    rows, total = [{"number": 1, "wait": _span(0), "after": _span(0)}], 0
+    rows, total = [{"number": 1, "wait": _format_duration(0), "after": _format_duration(0)}], 0
     for number, wait in enumerate(settings.WEBHOOK_RETRY_SCHEDULE, start=2):
         total += wait
-        rows.append({"number": number, "wait": _span(wait), "after": _span(total)})
+        rows.append({"number": number, "wait": _format_duration(wait), "after": _format_duration(total)})
     return rows
 
 
-def _span(seconds: int) -> str:
+def _format_duration(seconds: int) -> str:
     """Format seconds as 2 h 5 min: the units are the same in all languages of the portal."""
     parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "min"), (seconds % 60, "s"))
     return " ".join(f"{count}\u202f{unit}" for count, unit in parts if count) or "–"

@@ -14,8 +14,8 @@ from apps.credentials.gate import rate_limits as limits
 from apps.credentials.gate.rate_limits import Window, WindowState
 from integrations_portal.api_docs.reader import Reader, page, reader_of
 
-SHOWN = 20
-WAITING = """\
+MAX_KEYS = 20
+RETRY_EXAMPLE = """\
 import time
 
 import requests
@@ -38,11 +38,11 @@ def rate_limits(request: HttpRequest) -> HttpResponse:
     context = {
         "types": _types(reader),
         "ceiling": reader.organization.ceiling_per_minute if reader.organization else None,
-        "keys": keys[:SHOWN],
-        "has_more": len(keys) > SHOWN,
+        "keys": keys[:MAX_KEYS],
+        "has_more": len(keys) > MAX_KEYS,
         "is_counted_here_only": not settings.REDIS_URL,
         "headers": example_headers(),
-        "waiting": WAITING,
+        "waiting": RETRY_EXAMPLE,
     }
     return page(request, "docs_limits", context, reader)
 
@@ -56,14 +56,14 @@ def example_headers() -> str:
 
 def _types(reader: Reader) -> list[dict[str, Any]]:
     """Return the key types of the reader's organization, or of any customer for anonymous readers."""
-    kinds = Offer.for_actor(reader.actor).types if reader.actor else KeyType.objects.for_customers()
+    key_types = Offer.for_actor(reader.actor).types if reader.actor else KeyType.objects.for_customers()
     return [
         {
             "title": kind.title_text,
             "minute": effective_limit("minute", None, kind.limit_minute),
             "hour": effective_limit("hour", None, kind.limit_hour),
         }
-        for kind in kinds
+        for kind in key_types
     ]
 
 
@@ -71,7 +71,7 @@ def _keys(reader: Reader) -> list[dict[str, Any]]:
     if reader.actor is None or not reader.actor.can(Permission.API_KEYS_READ):
         return []
     rows = ApiKey.objects.for_actor(reader.actor).live().select_related("key_type", "organization")
-    found = [(key, _windows(key)) for key in rows.order_by("-pk")[: SHOWN + 1]]
+    found = [(key, _windows(key)) for key in rows.order_by("-pk")[: MAX_KEYS + 1]]
     states = iter(limits.peek([window for _key, each in found for window in each]))
     return [
         {

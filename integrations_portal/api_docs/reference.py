@@ -67,10 +67,14 @@ def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
     asked = request.GET.get("lang", "")
     language = asked if asked in LANGUAGES else "curl"
     reader = reader_of(request)
-    here = reverse("reference")
-    kept = {"organization": reader.slug} if reader.query else {}
+    page_url = reverse("reference")
+    organization_query = {"organization": reader.slug} if reader.query else {}
     languages = [
-        {"url": f"{here}?{urlencode({'lang': key, **kept})}", "label": title, "current": key == language}
+        {
+            "url": f"{page_url}?{urlencode({'lang': key, **organization_query})}",
+            "label": title,
+            "current": key == language,
+        }
         for key, title in LANGUAGES.items()
     ]
     context = {"resources": _resources(routes, language), "languages": languages, "language": LANGUAGES[language]}
@@ -85,7 +89,7 @@ def _resources(routes: list[Any], language: str) -> list[dict[str, Any]]:
         {
             "name": name,
             "title": RESOURCES.get(name, name),
-            "operations": [_shown(each, language) for _name, each in group],
+            "operations": [_operation_context(each, language) for _name, each in group],
         }
         for name, group in groupby(every, key=lambda pair: pair[0])
     ]
@@ -95,7 +99,7 @@ def _resource(route: str) -> str:
     return route.removeprefix("/v1/").partition("/")[0]
 
 
-def _shown(each: ServedOperation, language: str) -> dict[str, Any]:
+def _operation_context(each: ServedOperation, language: str) -> dict[str, Any]:
     operation = each.operation
     return {
         "id": operation.id,
@@ -107,12 +111,12 @@ def _shown(each: ServedOperation, language: str) -> dict[str, Any]:
         "is_for_apps": "sdk_key" in each.callers,
         "parameters": [(parameter.name, parameter.text) for parameter in operation.parameters],
         "paging": ", ".join(PAGE_PARAMETERS[operation.paging]) if operation.paging else "",
-        "answers": [_answer(status, answer) for status, answer in operation.responses.items()],
+        "answers": [_response_context(status, response) for status, response in operation.responses.items()],
         "refuses": operation.error_codes,
         "code": render_snippet(each.call, language),
     }
 
 
-def _answer(status: int, answer: ResponseSpec) -> dict[str, Any]:
-    example = "" if answer.serializer is None else json.dumps(answer.example, indent=2, ensure_ascii=False)
-    return {"status": status, "text": answer.text, "example": example, "media_types": answer.media_types}
+def _response_context(status: int, response: ResponseSpec) -> dict[str, Any]:
+    example = "" if response.serializer is None else json.dumps(response.example, indent=2, ensure_ascii=False)
+    return {"status": status, "text": response.text, "example": example, "media_types": response.media_types}

@@ -21,12 +21,12 @@ from django.db import connection
 
 from apps.base.errors import Conflict, PortalError
 from integrations_portal.database.pg_dump import dump_postgresql
-from integrations_portal.launcher.signals import handling
+from integrations_portal.launcher.signals import handle_signals
 
 BUSY_SECONDS = 60
-ENDS = {"sqlite": "sqlite3", "postgresql": "dump"}
+SUFFIXES = {"sqlite": "sqlite3", "postgresql": "dump"}
 # Behind the bar the name that the timer of earlier versions gave: sorted as text, those are the older ones.
-NAMED_HERE = re.compile(r"portal-\d{8}T\d{6}Z\.(sqlite3|dump)|\d{4}-\d\d-\d\dT\d{6}Z\.backup")
+BACKUP_NAME = re.compile(r"portal-\d{8}T\d{6}Z\.(sqlite3|dump)|\d{4}-\d\d-\d\dT\d{6}Z\.backup")
 # What a run that was killed left behind; one that is at work is younger.
 PARTIAL = re.compile(r"\.(.+)\.\d+\.partial(-wal|-shm|-journal)?")
 PARTIAL_SECONDS = 24 * 3600
@@ -34,42 +34,42 @@ PARTIAL_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Backup:
-    """A written backup; ``kind`` (sqlite or postgresql) decides how to restore it."""
+    """A written backup; ``vendor`` (sqlite or postgresql) decides how to restore it."""
 
     path: Path
-    kind: str
+    vendor: str
     size: int
 
 
 def back_up(target: Path) -> Backup:
     """Write the copy, readable by its owner only. Raises PortalError with what to do."""
-    kinds = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
+    writers = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
     if os.path.isdir(target):  # unlike Path.is_dir, no error where a folder above may not be entered
-        target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{ENDS[connection.vendor]}"
-    with handling(_end, signal.SIGTERM, signal.SIGHUP), _whole_or_nothing(target) as partial:
-        kinds[connection.vendor](partial)
+        target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{SUFFIXES[connection.vendor]}"
+    with handle_signals(_exit_on_signal, signal.SIGTERM, signal.SIGHUP), _write_atomically(target) as partial:
+        writers[connection.vendor](partial)
     return Backup(target, connection.vendor, target.stat().st_size)
 
 
 def keep_newest(folder: Path, count: int) -> list[Path]:
     """Remove all but the newest backups that got their names here, and return those that went."""
-    named = sorted(path for path in folder.iterdir() if NAMED_HERE.fullmatch(path.name))
+    named = sorted(path for path in folder.iterdir() if BACKUP_NAME.fullmatch(path.name))
     for path in folder.iterdir():
         found = PARTIAL.fullmatch(path.name)
-        if found and NAMED_HERE.fullmatch(found[1]) and time.time() - path.lstat().st_mtime > PARTIAL_SECONDS:
+        if found and BACKUP_NAME.fullmatch(found[1]) and time.time() - path.lstat().st_mtime > PARTIAL_SECONDS:
             path.unlink(missing_ok=True)
     for path in named[:-count]:
         path.unlink(missing_ok=True)
     return named[:-count]
 
 
-def _end(number: int, _frame: object) -> NoReturn:
+def _exit_on_signal(number: int, _frame: object) -> NoReturn:
     """Make SIGTERM and SIGHUP errors, as Ctrl-C is one: nothing half is left, and no pg_dump that goes on."""
     raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
-def _whole_or_nothing(target: Path) -> Iterator[Path]:
+def _write_atomically(target: Path) -> Iterator[Path]:
     """Yield a new file of mode 0600 beside the target, and give it the target's name on success; else remove it."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     if os.path.lexists(target):
@@ -81,7 +81,7 @@ def _whole_or_nothing(target: Path) -> Iterator[Path]:
     try:
         yield partial
         _to_disk(partial)
-        _give_name(partial, target)
+        _move_into_place(partial, target)
         _to_disk(target.parent)
     except FileExistsError:
         raise Conflict(f"{target} exists and is not overwritten: choose another name.") from None
@@ -92,7 +92,7 @@ def _whole_or_nothing(target: Path) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
-def _give_name(partial: Path, target: Path) -> None:
+def _move_into_place(partial: Path, target: Path) -> None:
     """Link, not rename: that would overwrite what has been put there meanwhile. Not every file system links."""
     try:
         os.link(partial, target)
@@ -126,8 +126,8 @@ def _copy_sqlite(partial: Path) -> None:
             # One file by itself: the copy says of itself that it has a write-ahead log, as the original does.
             copy.execute("PRAGMA journal_mode=DELETE")
             found = [row[0] for row in copy.execute("PRAGMA integrity_check(5)")]
-            dangling = copy.execute("PRAGMA foreign_key_check").fetchone()
+            broken_key = copy.execute("PRAGMA foreign_key_check").fetchone()
     except sqlite3.Error as problem:
         raise PortalError(f"The database could not be copied: {problem}.") from None
-    if found != ["ok"] or dangling:
+    if found != ["ok"] or broken_key:
         raise PortalError("The copy is damaged, and so the database may be: run PRAGMA integrity_check on it.")

@@ -23,16 +23,16 @@ LOCK_MILLISECONDS = 500
 # While migrate waits, VACUUM may not: half a second is too short for PostgreSQL to end one not started by hand.
 VACUUM_MILLISECONDS = 5000
 POLL_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 8.0
+MAX_PAUSE_SECONDS = 8.0
 # Two numbers of 32 bits, which no key of heavy_work is.
 ADVISORY_LOCK = (0x706F7274, 1)
-WAITING = "Another migrate is running here; this one waits for its end."
-POOLED = (
+WAITING_MESSAGE = "Another migrate is running here; this one waits for its end."
+POOLER_REFUSED = (
     "DATABASE_URL goes through a pooler that shares connections by the transaction, but migrate needs locks and "
     "settings that are its own. Give it PostgreSQL's own address: DATABASE_URL=postgres://… manage.py migrate"
 )
 # Of another role's session nothing but its name may be seen.
-HOLDERS = r"""
+LOCK_HOLDERS_SQL = r"""
 SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type), a.backend_type = 'autovacuum worker',
        to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), coalesce(a.state, a.usename)
 FROM pg_stat_activity a
@@ -51,50 +51,50 @@ def is_migrated() -> bool:
 
 
 @contextmanager
-def migration_lock(connection: Any, tell: Callable[[str], object]) -> Iterator[None]:
+def migration_lock(connection: Any, report: Callable[[str], object]) -> Iterator[None]:
     """Wait until no other process migrates this database, and block others meanwhile."""
     if connection.vendor == "postgresql":
         if poolers.shares_connections(connection):
-            raise CommandError(POOLED)
-        with _advisory_lock(connection, tell):
+            raise CommandError(POOLER_REFUSED)
+        with _advisory_lock(connection, report):
             yield
     elif connection.is_in_memory_db():
         yield
     else:
-        with _folder_lock(os.path.dirname(os.path.abspath(connection.settings_dict["NAME"])), tell):
+        with _folder_lock(os.path.dirname(os.path.abspath(connection.settings_dict["NAME"])), report):
             yield
 
 
 @contextmanager
-def _advisory_lock(connection: Any, tell: Callable[[str], object]) -> Iterator[None]:
+def _advisory_lock(connection: Any, report: Callable[[str], object]) -> Iterator[None]:
     # Asked for again and again: a statement that waits would hold up every index that is made beside it.
-    is_told = False
-    while not _has(connection, "SELECT pg_try_advisory_lock(%s, %s)"):
-        if not is_told:
-            tell(WAITING)
-        is_told = True
+    is_reported = False
+    while not _call_lock_function(connection, "SELECT pg_try_advisory_lock(%s, %s)"):
+        if not is_reported:
+            report(WAITING_MESSAGE)
+        is_reported = True
         time.sleep(POLL_SECONDS)
     try:
         yield
     finally:
-        _has(connection, "SELECT pg_advisory_unlock(%s, %s)")
+        _call_lock_function(connection, "SELECT pg_advisory_unlock(%s, %s)")
 
 
-def _has(connection: Any, question: str) -> bool:
+def _call_lock_function(connection: Any, statement: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(question, ADVISORY_LOCK)
+        cursor.execute(statement, ADVISORY_LOCK)
         return bool(cursor.fetchone()[0])
 
 
 @contextmanager
-def _folder_lock(folder: str, tell: Callable[[str], object]) -> Iterator[None]:
+def _folder_lock(folder: str, report: Callable[[str], object]) -> Iterator[None]:
     # Of the folder: to close a descriptor of SQLite's own file would end SQLite's locks.
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(WAITING)
+            report(WAITING_MESSAGE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -109,21 +109,21 @@ class LockRetrier:
         self._holders: list[tuple[Any, ...]] = []
         self._tables: list[str] = []
 
-    def run(self, work: Callable[[], object], patience: float, tell: Callable[[str], object]) -> None:
+    def run(self, work: Callable[[], object], timeout_seconds: float, report: Callable[[str], object]) -> None:
         """Do what may be done again after it was broken off, or say who held what it needs all the while."""
-        until, pause = time.monotonic() + patience, 1.0
+        until, pause = time.monotonic() + timeout_seconds, 1.0
         while not self._is_done(work):
             if time.monotonic() + pause > until:
-                raise CommandError(self._explain(patience))
-            tell(f"\nIt did not get the lock on {self._named()} at once, and tries again.")
+                raise CommandError(self._explain(timeout_seconds))
+            report(f"\nIt did not get the lock on {self._table_names()} at once, and tries again.")
             time.sleep(pause)
-            self._end_vacuum()
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            self._interrupt_autovacuum()
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def _is_done(self, work: Callable[[], object]) -> bool:
         self._execute(f"SET lock_timeout = {LOCK_MILLISECONDS}")
         try:
-            with self._connection.execute_wrapper(self._watch):
+            with self._connection.execute_wrapper(self._note_lock_timeout):
                 work()
         except OperationalError as error:
             if not _is_lock_timeout(error):
@@ -133,7 +133,7 @@ class LockRetrier:
             self._execute("RESET lock_timeout")
         return True
 
-    def _watch(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+    def _note_lock_timeout(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         try:
             return execute(sql, params, many, context)
         except OperationalError as error:
@@ -150,12 +150,12 @@ class LockRetrier:
                     name for name in other.introspection.table_names(cursor) if re.search(rf"\b{name}\b", sql)
                 ]
                 own = [each.connection.info.backend_pid for each in (self._connection, other)]
-                cursor.execute(HOLDERS, [own, LOCK_MILLISECONDS, sql])
+                cursor.execute(LOCK_HOLDERS_SQL, [own, LOCK_MILLISECONDS, sql])
                 self._holders = cursor.fetchall()
         finally:
             other.close()
 
-    def _end_vacuum(self) -> None:
+    def _interrupt_autovacuum(self) -> None:
         """Ask for what VACUUM holds and nothing else needs: PostgreSQL ends an automatic one after a second of that."""
         for table in self._tables if any(is_vacuum for _pid, _name, is_vacuum, *_ in self._holders) else ():
             with suppress(OperationalError), transaction.atomic(self._connection.alias):
@@ -167,16 +167,16 @@ class LockRetrier:
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
 
-    def _named(self) -> str:
+    def _table_names(self) -> str:
         return ", ".join(self._tables) or "what it changes"
 
-    def _explain(self, patience: float) -> str:
+    def _explain(self, timeout_seconds: float) -> str:
         holders = [
             f"process {pid} ({name}, {state}){f' in a transaction since {since}' if since else ''}"
             for pid, name, _is_vacuum, since, state in self._holders
         ]
         return (
-            f"migrate did not get a lock on {self._named()} in {patience:g} seconds. It is held by "
+            f"migrate did not get a lock on {self._table_names()} in {timeout_seconds:g} seconds. It is held by "
             f"{'; '.join(holders) or 'transactions that are over by now'}. What is applied stays: wait for its end, or "
             "bring it about (SELECT pg_terminate_backend(number)), then run migrate again; it goes on where it stopped."
         )

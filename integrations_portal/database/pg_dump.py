@@ -16,37 +16,41 @@ from psycopg import pq
 from apps.base.errors import PortalError
 from integrations_portal.database import poolers
 
-NO_PROGRAM = (
+NO_PG_DUMP = (
     "pg_dump is not on this machine: install the PostgreSQL client of the server's version (or newer), or run it where "
     "the server is."
 )
-POOLED = (
+POOLER_REFUSED = (
     "{name} goes through a pooler that shares connections by the transaction, and pg_dump would leave its settings in "
     "connections that the portal uses. Set BACKUP_DATABASE_URL to the address of PostgreSQL itself."
 )
-ANOTHER = "BACKUP_DATABASE_URL is another database than DATABASE_URL: a backup of it would be none of this portal."
+OTHER_DATABASE = (
+    "BACKUP_DATABASE_URL is another database than DATABASE_URL: a backup of it would be none of this portal."
+)
 TOO_OLD = (
     "pg_dump {ours} is older than the server, {theirs}: install the PostgreSQL client of version {theirs} or newer, "
     "and have its folder come first in PATH."
 )
 VERSIONS = re.compile(r"server version: (\d+)[^;]*; pg_dump version: (\d+)")
-WHICH = "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
+IDENTITY_SQL = "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
 # What libpq reads, and how programs and Kerberos' tickets are found; none of the portal's secrets.
-PASSED_ON = re.compile(r"PATH|HOME|LANG|LC_[A-Z]+|TMPDIR|LD_LIBRARY_PATH|PG[A-Z]+|KRB5[A-Z0-9_]+")
+PASSED_VARIABLES = re.compile(r"PATH|HOME|LANG|LC_[A-Z]+|TMPDIR|LD_LIBRARY_PATH|PG[A-Z]+|KRB5[A-Z0-9_]+")
 # How each option is called in libpq's environment: a password never stands on a command line.
-LIBPQ = {option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
+LIBPQ_VARIABLES = {
+    option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
+}
 
 
 def dump_postgresql(target: Path) -> None:
     """Write a dump in pg_dump's custom format. Raises PortalError with what to do."""
     program = shutil.which("pg_dump")
     if program is None:
-        raise PortalError(NO_PROGRAM)
+        raise PortalError(NO_PG_DUMP)
     source = _source()
     command = [program, "--format=custom", "--no-password", f"--file={target}"]
-    done = subprocess.run(command, env=environment(source), capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise PortalError(_reason(done.returncode, done.stderr))
+    completed = subprocess.run(command, env=environment(source), capture_output=True, text=True, check=False)  # noqa: S603
+    if completed.returncode:
+        raise PortalError(_failure_message(completed.returncode, completed.stderr))
 
 
 def environment(database: Any) -> dict[str, str]:
@@ -54,8 +58,8 @@ def environment(database: Any) -> dict[str, str]:
     values = database.settings_dict
     options = {**(values.get("OPTIONS") or {}), "host": values["HOST"], "port": values["PORT"], "user": values["USER"],
                "password": values["PASSWORD"], "dbname": values["NAME"]}  # fmt: skip
-    given = {LIBPQ[name]: str(value) for name, value in options.items() if name in LIBPQ and value}
-    return {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)} | given
+    given = {LIBPQ_VARIABLES[name]: str(value) for name, value in options.items() if name in LIBPQ_VARIABLES and value}
+    return {name: value for name, value in os.environ.items() if PASSED_VARIABLES.fullmatch(name)} | given
 
 
 def _source() -> Any:
@@ -65,10 +69,10 @@ def _source() -> Any:
         name = "BACKUP_DATABASE_URL"
         database = ConnectionHandler({DEFAULT_DB_ALIAS: settings.BACKUP_DATABASE})[DEFAULT_DB_ALIAS]
     try:
-        if settings.BACKUP_DATABASE and _differ(_which(database), _which(connection)):
-            raise PortalError(ANOTHER)
+        if settings.BACKUP_DATABASE and _differ(_database_identity(database), _database_identity(connection)):
+            raise PortalError(OTHER_DATABASE)
         if poolers.shares_connections(database):
-            raise PortalError(POOLED.format(name=name))
+            raise PortalError(POOLER_REFUSED.format(name=name))
     except DatabaseError as problem:
         raise PortalError(f"{name} leads to no database that answers: {_first_line(str(problem))}.") from None
     return database
@@ -78,22 +82,22 @@ def _differ(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return bool(one and other and one != other)
 
 
-def _which(database: Any) -> tuple[Any, ...]:
+def _database_identity(database: Any) -> tuple[Any, ...]:
     """Return what tells a database from all others but its replicas; nothing where that may not be asked."""
     try:
         with poolers.sessions(database) as sessions:
-            return tuple(next(sessions).execute(WHICH).fetchone())
+            return tuple(next(sessions).execute(IDENTITY_SQL).fetchone())
     except ProgrammingError:
         return ()
 
 
-def _reason(code: int, said: str) -> str:
-    if versions := VERSIONS.search(said):
+def _failure_message(code: int, error_output: str) -> str:
+    if versions := VERSIONS.search(error_output):
         return TOO_OLD.format(theirs=versions[1], ours=versions[2])
     if code < 0:
         return f"pg_dump was ended by the signal {signal.Signals(-code).name}, without a backup."
-    error = re.search(r"^pg_dump: error: (.+)", said, re.MULTILINE)
-    return f"pg_dump ended without a backup: {_first_line(error[1] if error else said)}."
+    error = re.search(r"^pg_dump: error: (.+)", error_output, re.MULTILINE)
+    return f"pg_dump ended without a backup: {_first_line(error[1] if error else error_output)}."
 
 
 def _first_line(text: str) -> str:

@@ -12,10 +12,10 @@ from apps.webhooks.models import Attempt, Delivery, Event
 from integrations_portal.demo.endpoints import DemoEndpoint
 
 # The retry schedule of the past, whatever this start's WEBHOOK_RETRY_SCHEDULE is.
-WAITS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+RETRY_WAITS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 
 
-class Answer(NamedTuple):
+class AttemptResult(NamedTuple):
     """A response or error, and its approximate duration in milliseconds."""
 
     status_code: int | None
@@ -25,26 +25,26 @@ class Answer(NamedTuple):
     milliseconds: int = 40
 
 
-OK = Answer(200, body="ok", milliseconds=24)
-NO_CONTENT = Answer(204, milliseconds=18)
-REFUSED = Answer(None, "connection_failed", "no_connection", milliseconds=1)
-NO_NAME = Answer(None, "dns_failed", "dns_no_such_name", milliseconds=30)
-BAD_GATEWAY = Answer(502, "http_error", body="<html><h1>502 Bad Gateway</h1></html>", milliseconds=210)
-TROUBLES = (
-    Answer(503, "http_error", body="Service Unavailable", milliseconds=120),
-    Answer(500, "http_error", body='{"error": "deadlock detected"}', milliseconds=380),
-    Answer(None, "timed_out", milliseconds=15000),
-    Answer(None, "bad_response", "no_response", milliseconds=60),
-    Answer(301, "redirected", "redirect_not_followed", milliseconds=35),
-    Answer(None, "tls_failed", "certificate_invalid", milliseconds=70),
-    Answer(429, "http_error", body="slow down", milliseconds=20),
+OK = AttemptResult(200, body="ok", milliseconds=24)
+NO_CONTENT = AttemptResult(204, milliseconds=18)
+REFUSED = AttemptResult(None, "connection_failed", "no_connection", milliseconds=1)
+NO_NAME = AttemptResult(None, "dns_failed", "dns_no_such_name", milliseconds=30)
+BAD_GATEWAY = AttemptResult(502, "http_error", body="<html><h1>502 Bad Gateway</h1></html>", milliseconds=210)
+FAILED_RESULTS = (
+    AttemptResult(503, "http_error", body="Service Unavailable", milliseconds=120),
+    AttemptResult(500, "http_error", body='{"error": "deadlock detected"}', milliseconds=380),
+    AttemptResult(None, "timed_out", milliseconds=15000),
+    AttemptResult(None, "bad_response", "no_response", milliseconds=60),
+    AttemptResult(301, "redirected", "redirect_not_followed", milliseconds=35),
+    AttemptResult(None, "tls_failed", "certificate_invalid", milliseconds=70),
+    AttemptResult(429, "http_error", body="slow down", milliseconds=20),
 )
 
 
-def times(first: datetime, until: datetime) -> list[datetime]:
+def attempt_times(first: datetime, until: datetime) -> list[datetime]:
     """Return the attempt times of a delivery that always fails, up to a time."""
     found, at = [], first
-    for wait in (*WAITS, 0):
+    for wait in (*RETRY_WAITS, 0):
         if at > until:
             break
         found.append(at)
@@ -53,58 +53,64 @@ def times(first: datetime, until: datetime) -> list[datetime]:
     return found
 
 
-def next_time(last: datetime, count: int) -> datetime:
+def next_attempt_time(last: datetime, count: int) -> datetime:
     """Return the planned time of the attempt after ``count`` attempts."""
-    return last + timedelta(seconds=WAITS[count - 1])
+    return last + timedelta(seconds=RETRY_WAITS[count - 1])
 
 
 def write(
-    rng: random.Random, built: DemoEndpoint, delivery: Delivery, event: Event, number: int, at: datetime, answer: Answer
+    rng: random.Random,
+    target: DemoEndpoint,
+    delivery: Delivery,
+    event: Event,
+    number: int,
+    at: datetime,
+    result: AttemptResult,
 ) -> Attempt:
     """Return the record of one attempt, signed as it would have been."""
-    took = max(1, round(answer.milliseconds * rng.uniform(0.7, 1.6))) if answer.error != "timed_out" else 15000
+    elapsed_ms = max(1, round(result.milliseconds * rng.uniform(0.7, 1.6))) if result.error != "timed_out" else 15000
     body = (event.body or "").encode()
-    signed = sign([secret_bytes(built.secret)], event.public_id, int(at.timestamp()), body)
+    signed = sign([secret_bytes(target.secret)], event.public_id, int(at.timestamp()), body)
     return Attempt(
-        id=uuid_at(at + timedelta(milliseconds=took)),
+        id=uuid_at(at + timedelta(milliseconds=elapsed_ms)),
         organization_id=delivery.organization_id,
         delivery=delivery,
         endpoint_id=delivery.endpoint_id,
         number=number,
-        url=built.endpoint.shown_url,
+        url=target.endpoint.shown_url,
         started_at=at,
-        finished_at=at + timedelta(milliseconds=took),
-        duration_ms=took,
-        status_code=answer.status_code,
-        error=answer.error,
-        hint=answer.hint,
-        address=_address(built, answer),
-        timings_ms=_timings(answer, took),
+        finished_at=at + timedelta(milliseconds=elapsed_ms),
+        duration_ms=elapsed_ms,
+        status_code=result.status_code,
+        error=result.error,
+        hint=result.hint,
+        address=_address(target, result),
+        timings_ms=_timings(result, elapsed_ms),
         request_headers={"content-type": "application/json", "user-agent": USER_AGENT, **dict(ACCEPT), **signed},
-        response_headers=_headers(answer),
-        response_body=answer.body,
+        response_headers=_headers(result),
+        response_body=result.body,
     )
 
 
-def _address(built: DemoEndpoint, answer: Answer) -> str:
-    if answer.error == "dns_failed":
+def _address(target: DemoEndpoint, result: AttemptResult) -> str:
+    if result.error == "dns_failed":
         return ""
-    return "127.0.0.1" if built.endpoint.url.startswith("http://127.") else "203.0.113.80"
+    return "127.0.0.1" if target.endpoint.url.startswith("http://127.") else "203.0.113.80"
 
 
-def _timings(answer: Answer, took: int) -> dict[str, Any]:
-    was_reached = answer.status_code is not None or answer.error in ("timed_out", "bad_response")
+def _timings(result: AttemptResult, elapsed_ms: int) -> dict[str, Any]:
+    was_reached = result.status_code is not None or result.error in ("timed_out", "bad_response")
     return {
-        "dns": took if answer.error == "dns_failed" else None,
+        "dns": elapsed_ms if result.error == "dns_failed" else None,
         "connect": 1 if was_reached else None,
         "tls": None,
-        "first_byte": max(0, took - 2) if answer.status_code else None,
-        "total": took,
+        "first_byte": max(0, elapsed_ms - 2) if result.status_code else None,
+        "total": elapsed_ms,
     }
 
 
-def _headers(answer: Answer) -> list[list[str]]:
-    if answer.status_code is None:
+def _headers(result: AttemptResult) -> list[list[str]]:
+    if result.status_code is None:
         return []
-    kind = "application/json" if answer.body.startswith("{") else "text/plain"
-    return [["content-type", kind], ["content-length", str(len(answer.body))]]
+    kind = "application/json" if result.body.startswith("{") else "text/plain"
+    return [["content-type", kind], ["content-length", str(len(result.body))]]

@@ -9,8 +9,8 @@ from apps.audit.calls.store import REJECTED_STATUSES, Call, store
 from apps.base.actor import ActorKind
 from apps.base.identifiers import uuid_at
 from apps.credentials.key_status import RESTRICTIONS
+from integrations_portal.demo.activity_times import BUSINESS, DAYS, NIGHTLY, STEADY, random_times
 from integrations_portal.demo.keys import IssuedKey
-from integrations_portal.demo.past import BUSINESS, DAYS, NIGHTLY, STEADY, random_times
 
 CHUNK = 1000
 Route = tuple[str, str, int, str, int]  # method, route, status where all is well, scope, weight
@@ -27,59 +27,61 @@ EVENTS: tuple[Route, ...] = (
     ("GET", "/v1/deliveries", 200, "webhooks:read", 3),
 )
 # Errors: status, code, and their percentage of requests.
-TROUBLE = ((400, "invalid_request", 1.2), (404, "not_found", 0.8), (403, "insufficient_scope", 0.3),
+ERRORS = ((400, "invalid_request", 1.2), (404, "not_found", 0.8), (403, "insufficient_scope", 0.3),
            (429, "rate_limited", 0.3), (503, "unavailable", 0.1))  # fmt: skip
 
 
-class Use(NamedTuple):
+class KeyUsage(NamedTuple):
     """How a key is used: requests per working day, daily distribution, routes, addresses and user agent."""
 
     per_day: float
-    shape: tuple[int, ...]
+    hourly_weights: tuple[int, ...]
     routes: tuple[Route, ...]
     addresses: tuple[str, ...]
     agent: str
 
 
-USES = {
-    "Production server": Use(240, BUSINESS, EVENTS + USERS, ("203.0.113.24", "203.0.113.25"), "acme-shop/4.12"),
-    "Data warehouse sync": Use(96, STEADY, ORDERS, ("203.0.113.80",), "python-requests/2.34"),
-    "Booking widget": Use(90, BUSINESS, ORDERS[:1], ("198.51.100.7", "198.51.100.8", "198.51.100.9"), "booking/2.0"),
-    "Nightly scripts": Use(24, NIGHTLY, USERS[:2], ("203.0.113.30",), "curl/8.14.1"),
-    "Directory provisioning": Use(30, BUSINESS, USERS, ("192.0.2.44",), "scim-bridge/1.8"),
-    "ERP connector": Use(60, BUSINESS, EVENTS[:1], ("203.0.113.61",), "erp-link/11"),
-    "Old CRM connector": Use(20, BUSINESS, USERS[:2], ("198.51.100.99",), "crm-connector/3.1"),
-    "Payroll export": Use(6, NIGHTLY, USERS[:1], ("203.0.113.30",), "payroll/1.0"),
-    "Staging tests": Use(40, BUSINESS, USERS, ("198.51.100.35",), "pytest"),
-    "Support chat bot": Use(18, BUSINESS, USERS[:2], ("198.51.100.61",), "chat-bot/1.4"),
-    "Shop": Use(50, BUSINESS, EVENTS, ("203.0.113.140",), "rival-shop/1.3"),
-    "Reports": Use(12, NIGHTLY, ORDERS, ("203.0.113.141",), "reports/0.9"),
+KEY_USAGE = {
+    "Production server": KeyUsage(240, BUSINESS, EVENTS + USERS, ("203.0.113.24", "203.0.113.25"), "acme-shop/4.12"),
+    "Data warehouse sync": KeyUsage(96, STEADY, ORDERS, ("203.0.113.80",), "python-requests/2.34"),
+    "Booking widget": KeyUsage(
+        90, BUSINESS, ORDERS[:1], ("198.51.100.7", "198.51.100.8", "198.51.100.9"), "booking/2.0"
+    ),
+    "Nightly scripts": KeyUsage(24, NIGHTLY, USERS[:2], ("203.0.113.30",), "curl/8.14.1"),
+    "Directory provisioning": KeyUsage(30, BUSINESS, USERS, ("192.0.2.44",), "scim-bridge/1.8"),
+    "ERP connector": KeyUsage(60, BUSINESS, EVENTS[:1], ("203.0.113.61",), "erp-link/11"),
+    "Old CRM connector": KeyUsage(20, BUSINESS, USERS[:2], ("198.51.100.99",), "crm-connector/3.1"),
+    "Payroll export": KeyUsage(6, NIGHTLY, USERS[:1], ("203.0.113.30",), "payroll/1.0"),
+    "Staging tests": KeyUsage(40, BUSINESS, USERS, ("198.51.100.35",), "pytest"),
+    "Support chat bot": KeyUsage(18, BUSINESS, USERS[:2], ("198.51.100.61",), "chat-bot/1.4"),
+    "Shop": KeyUsage(50, BUSINESS, EVENTS, ("203.0.113.140",), "rival-shop/1.3"),
+    "Reports": KeyUsage(12, NIGHTLY, ORDERS, ("203.0.113.141",), "reports/0.9"),
 }
 
 
 def create(rng: random.Random, keys: list[IssuedKey], now: datetime) -> int:
     """Store the requests of all used keys and return their number."""
-    calls = [call for made in keys if made.plan.name in USES for call in _calls_of(rng, made, now)]
+    calls = [call for issued in keys if issued.plan.name in KEY_USAGE for call in _calls_of(rng, issued, now)]
     calls.sort(key=lambda call: call.id)
     for start in range(0, len(calls), CHUNK):
         store(calls[start : start + CHUNK], {})
     return len(calls)
 
 
-def _calls_of(rng: random.Random, made: IssuedKey, now: datetime) -> Iterator[Call]:
-    use = USES[made.plan.name]
-    since = max(made.key.created_at, now - timedelta(days=DAYS))
-    ended = made.ended
+def _calls_of(rng: random.Random, issued: IssuedKey, now: datetime) -> Iterator[Call]:
+    usage = KEY_USAGE[issued.plan.name]
+    since = max(issued.key.created_at, now - timedelta(days=DAYS))
+    ended = issued.ended
     # A client goes on sending requests for a while after its key expired, as is common.
-    last = min(now, ended + timedelta(days=8)) if made.plan.name == "Old CRM connector" else ended
-    found = random_times(rng, now, use.per_day, since, last, use.shape)
-    if ended == now and use.shape is not NIGHTLY:
+    last = min(now, ended + timedelta(days=8)) if issued.plan.name == "Old CRM connector" else ended
+    found = random_times(rng, now, usage.per_day, since, last, usage.hourly_weights)
+    if ended == now and usage.hourly_weights is not NIGHTLY:
         found.append(now - timedelta(seconds=rng.uniform(30, 400)))
-    if made.plan.name == "Data warehouse sync":
+    if issued.plan.name == "Data warehouse sync":
         found += _burst(now)
-    public_id = made.key.public_id  # computed once: it takes as long as the rest of a row
+    public_id = issued.key.public_id  # computed once: it takes as long as the rest of a row
     for moment in found:
-        yield _call(rng, made, public_id, use, moment)
+        yield _call(rng, issued, public_id, usage, moment)
 
 
 def _burst(now: datetime) -> list[datetime]:
@@ -88,14 +90,14 @@ def _burst(now: datetime) -> list[datetime]:
     return [start + timedelta(milliseconds=index * 400) for index in range(130)]
 
 
-def _call(rng: random.Random, made: IssuedKey, public_id: str, use: Use, moment: datetime) -> Call:
-    method, route, status, scope, _weight = rng.choices(use.routes, weights=[each[-1] for each in use.routes])[0]
+def _call(rng: random.Random, issued: IssuedKey, public_id: str, usage: KeyUsage, moment: datetime) -> Call:
+    method, route, status, scope, _weight = rng.choices(usage.routes, weights=[each[-1] for each in usage.routes])[0]
     status, code = _outcome(rng, status)
-    if moment > made.ended:
+    if moment > issued.ended:
         status, code = 401, "expired_api_key"
-    elif made.plan.name == "Data warehouse sync" and moment.hour == 2 and moment.minute == 0 and moment.second >= 40:
+    elif issued.plan.name == "Data warehouse sync" and moment.hour == 2 and moment.minute == 0 and moment.second >= 40:
         status, code = 429, "rate_limited"
-    key = made.key
+    key = issued.key
     return Call(
         id=uuid_at(moment),
         at=moment,
@@ -109,9 +111,9 @@ def _call(rng: random.Random, made: IssuedKey, public_id: str, use: Use, moment:
         status=status,
         code=code,
         duration_ms=round(rng.lognormvariate(2.2, 0.6), 1),
-        address=rng.choice(use.addresses),
+        address=rng.choice(usage.addresses),
         # A successor is used by a newer client version.
-        user_agent=f"{use.agent}.1" if made.plan.replaces else use.agent,
+        user_agent=f"{usage.agent}.1" if issued.plan.replaces else usage.agent,
         request_id=f"{rng.getrandbits(128):032x}",
         scopes="" if status in REJECTED_STATUSES else scope,
         flagged=any(moment > at for column in RESTRICTIONS if (at := getattr(key, column))),
@@ -120,8 +122,8 @@ def _call(rng: random.Random, made: IssuedKey, public_id: str, use: Use, moment:
 
 def _outcome(rng: random.Random, status: int) -> tuple[int, str]:
     roll = rng.uniform(0, 100)
-    for trouble, code, share in TROUBLE:
+    for error_status, code, share in ERRORS:
         roll -= share
         if roll < 0:
-            return trouble, code
+            return error_status, code
     return status, ""

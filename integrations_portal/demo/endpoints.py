@@ -13,9 +13,9 @@ from apps.notices.models import Notice, Severity
 from apps.orgs.models import Organization
 from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointSecret, EndpointStatus, Subscription
-from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.people import ACME, RIVAL, DemoAccounts
+from integrations_portal.demo.audit_entries import AuditEntries
 from integrations_portal.demo.receiver import RECEIVER, UNREACHABLE, WAREHOUSE, local_url
+from integrations_portal.demo.users import ACME, RIVAL, DemoAccounts
 
 OLD_CRM = "Old CRM"
 PAUSED_DAYS_AGO = 2
@@ -31,7 +31,7 @@ class Plan:
 
     description: str
     organization: str
-    maker: str
+    created_by: str
     patterns: tuple[str, ...]
     made: float
     url: str = ""
@@ -60,13 +60,13 @@ class DemoEndpoint:
         return self.endpoint.description
 
 
-def create(ledger: Ledger, accounts: DemoAccounts, port: int, now: datetime) -> list[DemoEndpoint]:
+def create(audit_entries: AuditEntries, accounts: DemoAccounts, port: int, now: datetime) -> list[DemoEndpoint]:
     """Create the endpoints with their secrets; those at the built-in receiver share one."""
     shared = new_secret()
     found = []
     for plan in PLANS:
-        maker = accounts.actors[plan.maker]
-        endpoint = _create(plan, maker, accounts.organizations[plan.organization], port, now)
+        created_by = accounts.actors[plan.created_by]
+        endpoint = _create(plan, created_by, accounts.organizations[plan.organization], port, now)
         secret = shared if plan.description in (RECEIVER, WAREHOUSE) else new_secret()
         EndpointSecret.objects.create(
             id=uuid_at(endpoint.created_at),
@@ -76,16 +76,16 @@ def create(ledger: Ledger, accounts: DemoAccounts, port: int, now: datetime) -> 
             created_at=endpoint.created_at,
         )
         changes = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}
-        ledger.note(endpoint.created_at, maker, "endpoint.created", _target(endpoint), changes)
+        audit_entries.add(endpoint.created_at, created_by, "endpoint.created", _target(endpoint), changes)
         found.append(DemoEndpoint(endpoint, secret))
     by_name = {built.name: built.endpoint for built in found}
-    _pause(ledger, by_name[WAREHOUSE], accounts.actors["Dev"], now)
-    _fail(ledger, by_name[UNREACHABLE], now)
-    _disable(ledger, by_name[OLD_CRM], now)
+    _pause(audit_entries, by_name[WAREHOUSE], accounts.actors["Dev"], now)
+    _fail(audit_entries, by_name[UNREACHABLE], now)
+    _disable(audit_entries, by_name[OLD_CRM], now)
     return found
 
 
-def _create(plan: Plan, maker: Actor, organization: Organization, port: int, now: datetime) -> Endpoint:
+def _create(plan: Plan, created_by: Actor, organization: Organization, port: int, now: datetime) -> Endpoint:
     made = now - timedelta(days=plan.made)
     endpoint = Endpoint.objects.create(
         id=uuid_at(made),
@@ -97,7 +97,7 @@ def _create(plan: Plan, maker: Actor, organization: Organization, port: int, now
         last_success_at=now - timedelta(minutes=9) if plan.description == RECEIVER else None,
         created_at=made,
         updated_at=made,
-        **creator(maker),
+        **creator(created_by),
     )
     Subscription.objects.bulk_create(
         Subscription(endpoint=endpoint, organization_id=endpoint.organization_id, pattern=pattern)
@@ -116,13 +116,13 @@ def _change(endpoint: Endpoint, **values: object) -> None:
     endpoint.save(update_fields=list(values))
 
 
-def _pause(ledger: Ledger, endpoint: Endpoint, actor: Actor, now: datetime) -> None:
+def _pause(audit_entries: AuditEntries, endpoint: Endpoint, actor: Actor, now: datetime) -> None:
     paused = now - timedelta(days=PAUSED_DAYS_AGO)
     _change(endpoint, status=EndpointStatus.PAUSED, last_success_at=paused - timedelta(hours=1), updated_at=paused)
-    ledger.note(paused, actor, "endpoint.paused", _target(endpoint), {"status": ["enabled", "paused"]})
+    audit_entries.add(paused, actor, "endpoint.paused", _target(endpoint), {"status": ["enabled", "paused"]})
 
 
-def _fail(ledger: Ledger, endpoint: Endpoint, now: datetime) -> None:
+def _fail(audit_entries: AuditEntries, endpoint: Endpoint, now: datetime) -> None:
     since = now - timedelta(hours=FAILING_HOURS_AGO)
     _change(
         endpoint,
@@ -133,13 +133,13 @@ def _fail(ledger: Ledger, endpoint: Endpoint, now: datetime) -> None:
     )
     noticed = since + timedelta(hours=1)
     changes = {"health": ["healthy", "failing"]}
-    ledger.note(noticed, system(endpoint.organization_id), "endpoint.failing", _target(endpoint), changes)
-    _post(
+    audit_entries.add(noticed, system(endpoint.organization_id), "endpoint.failing", _target(endpoint), changes)
+    _create_notification(
         endpoint, "endpoint.failing", Severity.WARN, since, {"failures": 10, "failing_since": format_timestamp(since)}
     )
 
 
-def _disable(ledger: Ledger, endpoint: Endpoint, now: datetime) -> None:
+def _disable(audit_entries: AuditEntries, endpoint: Endpoint, now: datetime) -> None:
     since, off = now - timedelta(days=TROUBLE_DAYS_AGO), now - timedelta(days=DISABLED_DAYS_AGO)
     _change(
         endpoint,
@@ -152,13 +152,15 @@ def _disable(ledger: Ledger, endpoint: Endpoint, now: datetime) -> None:
         last_success_at=since - timedelta(hours=2),
     )
     portal = system(endpoint.organization_id)
-    ledger.note(since + timedelta(hours=5), portal, "endpoint.failing", _target(endpoint))
+    audit_entries.add(since + timedelta(hours=5), portal, "endpoint.failing", _target(endpoint))
     changes: dict[str, list[Any]] = {"status": ["enabled", "disabled"], "reason": [None, "failing"]}
-    ledger.note(off, portal, "endpoint.disabled", _target(endpoint), changes)
-    _post(endpoint, "endpoint.disabled", Severity.BAD, off, {"reason": "failing"}, dismissed=off + timedelta(days=1))
+    audit_entries.add(off, portal, "endpoint.disabled", _target(endpoint), changes)
+    _create_notification(
+        endpoint, "endpoint.disabled", Severity.BAD, off, {"reason": "failing"}, dismissed=off + timedelta(days=1)
+    )
 
 
-def _post(
+def _create_notification(
     endpoint: Endpoint,
     kind: str,
     severity: str,

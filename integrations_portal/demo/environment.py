@@ -12,7 +12,7 @@ from argparse import Namespace
 from pathlib import Path
 from urllib.parse import quote
 
-from integrations_portal.demo import early
+from integrations_portal.demo import web_server
 from integrations_portal.launcher.bootstrap import exclusive_lock
 
 VAR = Path(__file__).resolve().parents[2] / "var"
@@ -22,20 +22,20 @@ MAIL = VAR / "mail"
 # The demo's API key: reused at each start, because users have it in shells and programs.
 KEY = VAR / "demo.key"
 # Locked by the running demo (management/commands/demo.py).
-RUNNING = VAR / "demo.running"
+RUNNING_FILE = VAR / "demo.running"
 HTTP_PORT = 80
-HEAD = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
+FILE_HEADER = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
 
 
-def load(only_help: bool = False) -> None:
+def load(is_help: bool = False) -> None:
     """Put the demo's settings into the environment, where that names neither a database nor a secret key.
 
-    ``only_help``: fill missing settings with placeholders, because help needs no data.
+    ``is_help``: fill missing settings with placeholders, because help needs no data.
     """
     if not any(is_set(name) for name in ("DATABASE_URL", "SECRET_KEY")) and os.access(FILE, os.R_OK):
-        adopt({**read(), **path_settings()})
-    if only_help:
-        adopt({**generated(), "DATABASE_URL": "sqlite://:memory:", "PUBLIC_URL": local_url(8000)})
+        set_defaults({**read(), **path_settings()})
+    if is_help:
+        set_defaults({**generated(), "DATABASE_URL": "sqlite://:memory:", "PUBLIC_URL": local_url(8000)})
 
 
 def prepare(options: Namespace) -> None:
@@ -51,9 +51,9 @@ def prepare(options: Namespace) -> None:
             values = refresh_settings(os.environ.get("PUBLIC_URL") or local_url(options.port))
     except OSError as problem:
         sys.exit(f"The demo cannot keep its settings: {problem}.")
-    claim_database(values["DATABASE_URL"])
-    adopt(values)
-    early.start(options.port)
+    use_demo_database(values["DATABASE_URL"])
+    set_defaults(values)
+    web_server.start(options.port)
 
 
 def local_url(port: int) -> str:
@@ -63,12 +63,12 @@ def local_url(port: int) -> str:
 
 def refuse_while_running() -> None:
     """Exit where the demo of this folder is running: its database and URL must not change."""
-    RUNNING.touch()
-    with open(RUNNING, encoding="utf-8") as held:
+    RUNNING_FILE.touch()
+    with open(RUNNING_FILE, encoding="utf-8") as lock:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.exit(f"The demo of this folder is running already, on port {held.read()}: stop that one first.")
+            sys.exit(f"The demo of this folder is running already, on port {lock.read()}: stop that one first.")
 
 
 def refresh_settings(public_url: str) -> dict[str, str]:
@@ -86,14 +86,14 @@ def is_set(name: str) -> bool:
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
-def adopt(values: dict[str, str]) -> None:
+def set_defaults(values: dict[str, str]) -> None:
     """Set variables that the environment does not have."""
     for name, value in values.items():
         if f"{name}_FILE" not in os.environ:
             os.environ.setdefault(name, value)
 
 
-def claim_database(url: str) -> None:
+def use_demo_database(url: str) -> None:
     """Set the demo's database in the environment, with a message where there was another."""
     given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "DATABASE_URL_FILE")}
     if any(value not in ("", url) for value in given.values()):
@@ -103,7 +103,12 @@ def claim_database(url: str) -> None:
 
 def delete_files() -> None:
     """Remove the demo's database and secrets."""
-    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, KEY, early.SCHEMA_FILE):
+    for file in (
+        *(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")),
+        FILE,
+        KEY,
+        web_server.SCHEMA_FILE,
+    ):
         file.unlink(missing_ok=True)
 
 
@@ -146,7 +151,7 @@ def read() -> dict[str, str]:
 
 def write(values: dict[str, str]) -> None:
     """Write the settings."""
-    write_private(FILE, HEAD + "".join(f"{name}={value}\n" for name, value in values.items()))
+    write_private(FILE, FILE_HEADER + "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
 def write_private(file: Path, text: str) -> None:

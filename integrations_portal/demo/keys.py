@@ -11,8 +11,8 @@ from apps.base.identifiers import uuid_at
 from apps.base.timestamps import format_timestamp
 from apps.credentials.key_status import CHANGES, RESTRICTED_STATUSES, STATUSES
 from apps.credentials.lifecycle import transitions
-from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.people import DemoAccounts
+from integrations_portal.demo.audit_entries import AuditEntries
+from integrations_portal.demo.users import DemoAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Plan:
     """One key. Changes (``made``, ``revoked``, …) in days ago, ``expires`` in days from now."""
 
     name: str
-    maker: str
+    created_by: str
     scopes: tuple[str, ...]
     made: float
     expires: float | None
@@ -29,7 +29,7 @@ class Plan:
     networks: tuple[str, ...] = ()
     revoked: float | None = None
     disabled: float | None = None
-    set_aside: float | None = None
+    quarantined: float | None = None
     rotated: float | None = None
     replaces: str = ""
     reason: str = ""
@@ -51,7 +51,7 @@ PLANS = (
     Plan("Staging tests", "Ann", ("users:write", "orders:write"), made=33, expires=57, disabled=5,
          reason="Paused until the next release"),
     Plan("Pilot project", "Ada", ("invoices:read",), made=44, expires=None),
-    Plan("Support chat bot", "Ann", ("orders:read", "users:read"), made=30, expires=60, set_aside=0.15,
+    Plan("Support chat bot", "Ann", ("orders:read", "users:read"), made=30, expires=60, quarantined=0.15,
          reason="Seen in a public repository"),
     Plan("Directory provisioning", "Ann", ("users:write",), type="user_data", made=25, expires=65),
     Plan("Mobile back end", "Ada", ("orders:write", "appointments:write"), made=3, expires=87),
@@ -70,24 +70,24 @@ class IssuedKey:
     ended: datetime
 
 
-def create(ledger: Ledger, accounts: DemoAccounts, now: datetime) -> list[IssuedKey]:
+def create(audit_entries: AuditEntries, accounts: DemoAccounts, now: datetime) -> list[IssuedKey]:
     """Create the keys; their plain text is discarded, so they can never be used."""
     types = {kind.name: kind for kind in KeyType.objects.all()}
     made: dict[str, ApiKey] = {}
     found: list[IssuedKey] = []
     for plan in PLANS:
-        maker = accounts.actors[plan.maker]
-        key = _issue(plan, maker, types[plan.type], made.get(plan.replaces), now)
+        created_by = accounts.actors[plan.created_by]
+        key = _issue(plan, created_by, types[plan.type], made.get(plan.replaces), now)
         made[plan.name] = key
-        _note(ledger, maker, key, plan)
+        _record_changes(audit_entries, created_by, key, plan)
         ends = [now, *(moment for moment in (key.revoked_at, key.disabled_at, key.expires_at) if moment)]
         found.append(IssuedKey(key, plan, min(ends)))
     return found
 
 
-def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, now: datetime) -> ApiKey:
+def _issue(plan: Plan, created_by: Actor, kind: KeyType, predecessor: ApiKey | None, now: datetime) -> ApiKey:
     made = now - timedelta(days=plan.made)
-    changed = next((days for days in (plan.revoked, plan.disabled, plan.set_aside, plan.rotated) if days), None)
+    changed = next((days for days in (plan.revoked, plan.disabled, plan.quarantined, plan.rotated) if days), None)
     values: dict[str, Any] = {
         "id": uuid_at(made),
         "name": plan.name,
@@ -98,25 +98,25 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "expires_at": None if plan.expires is None else now + timedelta(days=plan.expires),
         "revoked_at": _ago(now, plan.revoked),
         "disabled_at": _ago(now, plan.disabled),
-        **{STATUSES[word].since: _ago(now, plan.set_aside) for word in RESTRICTED_STATUSES},
+        **{STATUSES[word].since: _ago(now, plan.quarantined) for word in RESTRICTED_STATUSES},
         "overlap_since": _ago(now, plan.rotated),
         "replaces": predecessor,
         "status_reason": plan.reason,
-        "status_changed_by": f"{maker.kind}:{maker.id}" if changed else "",
+        "status_changed_by": f"{created_by.kind}:{created_by.id}" if changed else "",
         "status_changed_at": _ago(now, changed),
         # The expiry of an expired key has already been announced.
         "announced_days": 0 if plan.expires is not None and plan.expires < 0 else NOT_ANNOUNCED,
         "created_at": made,
         "updated_at": made,
     }
-    return transitions.issue(ApiKey, actor=maker, **values)[0]
+    return transitions.issue(ApiKey, actor=created_by, **values)[0]
 
 
 def _ago(now: datetime, days: float | None) -> datetime | None:
     return None if days is None else now - timedelta(days=days)
 
 
-def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan) -> None:
+def _record_changes(audit_entries: AuditEntries, created_by: Actor, key: ApiKey, plan: Plan) -> None:
     target = ("api_key", key.public_id, key.name)
     settings_of_key = {
         "name": [None, key.name],
@@ -127,11 +127,11 @@ def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan) -> None:
     }
     if key.replaces is not None:
         old = ("api_key", key.replaces.public_id, key.replaces.name)
-        ledger.note(key.created_at, maker, "api_key.rotated", old, {"replaced_by": [None, key.public_id]})
+        audit_entries.add(key.created_at, created_by, "api_key.rotated", old, {"replaced_by": [None, key.public_id]})
     else:
-        ledger.note(key.created_at, maker, "api_key.created", target, settings_of_key)
+        audit_entries.add(key.created_at, created_by, "api_key.created", target, settings_of_key)
     for change in CHANGES.values():
         moment = getattr(key, change.column) if change.sets else None
         if moment is not None:
             changes: dict[str, list[Any]] = {"status": ["active", change.done], "reason": [None, plan.reason]}
-            ledger.note(moment, maker, f"api_key.{change.done}", target, changes)
+            audit_entries.add(moment, created_by, f"api_key.{change.done}", target, changes)

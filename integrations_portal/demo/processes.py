@@ -29,10 +29,10 @@ class Processes:
         self._children: list[Child] = []
         self._reaper = Reaper()
 
-    def start(self, name: str, words: list[str], environment: dict[str, str]) -> None:
+    def start(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
         """Start a Python process; its output goes to stderr, because stdout is the command's."""
         process = self._reaper.start(
-            [sys.executable, *words],
+            [sys.executable, *arguments],
             cwd=self._folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -9,8 +9,8 @@ from apps.base.identifiers import new_uuid, uuid_at
 from apps.credentials.lifecycle import transitions
 from apps.sdk_keys.device_identity import device_digest, new_token
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, DeactivationReason, Platform, SdkKey
-from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.people import DemoAccounts
+from integrations_portal.demo.audit_entries import AuditEntries
+from integrations_portal.demo.users import DemoAccounts
 
 LIMIT = 50
 # Name, platform, app, origins, age in days, active devices, deactivated devices.
@@ -21,7 +21,7 @@ PLANS: tuple[tuple[str, Platform, str, list[str], float, int, int], ...] = (
 SYSTEMS = {Platform.IOS: ("18.6", "26.0", "26.1"), Platform.WEB: ("Chrome 140", "Firefox 143", "Safari 26")}
 
 
-def create(ledger: Ledger, rng: random.Random, accounts: DemoAccounts, now: datetime) -> None:
+def create(audit_entries: AuditEntries, rng: random.Random, accounts: DemoAccounts, now: datetime) -> None:
     """Create the keys and their devices; plain-text keys and tokens are discarded."""
     maker = accounts.actors["Ada"]
     organization = accounts.organizations["acme"]
@@ -38,7 +38,7 @@ def create(ledger: Ledger, rng: random.Random, accounts: DemoAccounts, now: date
         Activation.objects.bulk_create(sorted(rows, key=lambda row: row.pk))
         newest = max(rows, key=lambda row: row.last_seen_at)
         LastUse.objects.create(credential_id=key.pk, at=newest.last_seen_at, address=newest.last_seen_from)
-        ledger.note(made, maker, "sdk_key.created", ("sdk_key", key.public_id, name), {"name": [None, name]})
+        audit_entries.add(made, maker, "sdk_key.created", ("sdk_key", key.public_id, name), {"name": [None, name]})
 
 
 def _device(rng: random.Random, key: SdkKey, made: datetime, now: datetime, is_freed: bool) -> Activation:

@@ -16,7 +16,7 @@ LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 def load() -> None:
     """Put the file's settings into an environment that has no secret key; what else it has counts before the file."""
-    if is_given("SECRET_KEY", os.environ):
+    if is_set("SECRET_KEY", os.environ):
         return
     try:
         text = FILE.read_text(encoding="utf-8-sig")
@@ -29,23 +29,23 @@ def load() -> None:
         )
     except UnicodeDecodeError:
         sys.exit(f"{FILE} is not text in UTF-8.")
-    given = settings(text)
-    if not is_given("SECRET_KEY", given):
+    values = settings(text)
+    if not is_set("SECRET_KEY", values):
         return  # it is not filled in yet
-    for name, value in given.items():
-        plain = name.removesuffix("_FILE")
-        if plain not in os.environ and f"{plain}_FILE" not in os.environ:
+    for name, value in values.items():
+        base_name = name.removesuffix("_FILE")
+        if base_name not in os.environ and f"{base_name}_FILE" not in os.environ:
             os.environ[name] = value
 
 
-def is_given(name: str, settings: Mapping[str, str]) -> bool:
+def is_set(name: str, settings: Mapping[str, str]) -> bool:
     """Return whether a setting is present, directly or as the name of a file."""
     return bool(settings.get(name) or settings.get(f"{name}_FILE"))
 
 
 def settings(text: str) -> dict[str, str]:
     """Read name → value as systemd and Docker do; a line that they read otherwise stops the start."""
-    given = {}
+    values = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith(("#", ";")):
             continue
@@ -55,10 +55,10 @@ def settings(text: str) -> dict[str, str]:
         name, value = found[1], found[2].strip()
         if "\\" in value:
             sys.exit(f"{FILE}, line {number}: {name} has a backslash, which systemd and Docker read differently.")
-        given[name] = unquoted(value)
-    return given
+        values[name] = unquote(value)
+    return values
 
 
-def unquoted(value: str) -> str:
+def unquote(value: str) -> str:
     """Strip the quotation marks around a value."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

@@ -20,8 +20,8 @@ NO_HOST = "/dev/null"
 IN_MEMORY = "sqlite://:memory:"
 HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:.]+")
 # Of these the path is one of the file system, where an @ is nothing special.
-OF_FILES = ("sqlite", "filemail", "unix")
-USUAL_PORTS = {"http": 80, "https": 443}
+FILE_SCHEMES = ("sqlite", "filemail", "unix")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def split(name: str, value: str) -> SplitResult:
@@ -31,7 +31,7 @@ def split(name: str, value: str) -> SplitResult:
         port = parts.port
     except ValueError:
         port = 0
-    if port == 0 or (parts.scheme not in OF_FILES and "@" in parts.path + parts.query + parts.fragment):
+    if port == 0 or (parts.scheme not in FILE_SCHEMES and "@" in parts.path + parts.query + parts.fragment):
         raise ImproperlyConfigured(
             f"{name} cannot be taken apart: the port must be a number from 1 to 65535, and the characters / ? # @ : "
             "in a user name or password must be written as %2F %3F %23 %40 %3A."
@@ -47,11 +47,11 @@ def base_url(name: str, value: str) -> SplitResult:
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     is_plain = HOST.fullmatch(host) and parts.netloc in (shown, f"{shown}:{parts.port}")
-    if not is_plain or parts.scheme not in USUAL_PORTS or f"{parts.scheme}://{parts.netloc}" != value:
+    if not is_plain or parts.scheme not in DEFAULT_PORTS or f"{parts.scheme}://{parts.netloc}" != value:
         raise ImproperlyConfigured(
             f"{name} must look like https://portal.example.com, lowercase ASCII, and nothing after the host but a port."
         )
-    if parts.port == USUAL_PORTS[parts.scheme]:
+    if parts.port == DEFAULT_PORTS[parts.scheme]:
         raise ImproperlyConfigured(f"{name} must leave out :{parts.port}: browsers leave it out too.")
     return parts
 
@@ -73,7 +73,7 @@ def database(name: str, value: str) -> dict[str, Any]:
         return dict(environ.Env.db_url_config(value))
     if value.partition("://")[0] not in DATABASE_SCHEMES or "://" not in value:
         raise ImproperlyConfigured(f"{name} must start with sqlite:// or postgres://.")
-    *_, parts = (split(name, each) for each in _each_host(value))
+    *_, parts = (split(name, each) for each in _url_of_each_host(value))
     if parts.scheme == "sqlite" and (parts.netloc or not parts.path.strip("/") or parts.path.endswith("/")):
         raise ImproperlyConfigured(
             f"{name} must name a file: sqlite:///var/portal.sqlite3, or sqlite:////data/portal.sqlite3 (four slashes)."
@@ -104,14 +104,14 @@ def _check_options(name: str, options: dict[str, str]) -> None:
     options.pop("hostaddr", None)
     wait = options.get("connect_timeout", "0")
     try:
-        is_right = pq.PGconn.ping(make_conninfo(**{**options, "host": NO_HOST}).encode()) != pq.Ping.NO_ATTEMPT
+        is_valid = pq.PGconn.ping(make_conninfo(**{**options, "host": NO_HOST}).encode()) != pq.Ping.NO_ATTEMPT
     except psycopg.Error:
-        is_right = False
-    if not (is_right and re.fullmatch(r"-?[0-9]{1,9}", wait)):
+        is_valid = False
+    if not (is_valid and re.fullmatch(r"-?[0-9]{1,9}", wait)):
         raise ImproperlyConfigured(f"{name} has an option after the question mark that PostgreSQL does not understand.")
 
 
-def _each_host(value: str) -> list[str]:
+def _url_of_each_host(value: str) -> list[str]:
     """Return the address once for each of its hosts: libpq takes several, separated by commas."""
     scheme, _, rest = value.partition("://")
     authority, slash, path = rest.partition("/")

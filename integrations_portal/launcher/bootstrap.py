@@ -24,43 +24,43 @@ from integrations_portal.launcher.packages import (
     LOG,
     PIN,
     ROOT,
-    call,
-    fail,
+    exit_with_log,
     install,
     lock_bytes,
     pip_command,
-    say,
+    print_status,
+    run_quietly,
 )
 
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-READY = VENV / ".portal-ready"  # written last: what the environment holds
-MADE = VENV / ".portal-made"  # written first: this environment is ours, so we may remove it
+READY_FILE = VENV / ".portal-ready"  # written last: what the environment holds
+CREATED_FILE = VENV / ".portal-made"  # written first: this environment is ours, so we may remove it
 VAR = ROOT / "var"
 
 BASE, TEST = "base.txt", "test.txt"
 LOCKS = {"demo": BASE, "test": TEST}
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
+RESTARTED_VARIABLE = "PORTAL_STARTED_AGAIN"
 # One process more than cores, as much of the suite waits; files stay whole, for they share servers, and in their order.
 WHOLE_SUITE = ["-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 # Django alone proves little: many machines have some Django of their own.
-PROBES = ("django", "environ", "rest_framework", "celery")
+REQUIRED_MODULES = ("django", "environ", "rest_framework", "celery")
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
 
 
-def enter(command: str, words: list[str]) -> None:
+def run_in_environment(command: str, words: list[str]) -> None:
     """Return where this interpreter can run the command; start again in one that can otherwise."""
     # exec keeps the process id, children get another: this neither goes round in a circle nor leaks to them.
-    arrived = os.environ.pop(STARTED_AGAIN, "") == str(os.getpid())
-    python = sys.executable if arrived else python_for(command)
+    is_restarted = os.environ.pop(RESTARTED_VARIABLE, "") == str(os.getpid())
+    python = sys.executable if is_restarted else python_for(command)
     if command == "test":
         os.chdir(ROOT)
         start(python, ["-m", "pytest", *(words[1:] or WHOLE_SUITE)])
     if python != sys.executable:
-        os.environ[STARTED_AGAIN] = str(os.getpid())
+        os.environ[RESTARTED_VARIABLE] = str(os.getpid())
         start(python, [str(ROOT / "manage.py"), *words])
-    if not importable():
+    if not has_required_modules():
         sys.exit(f"{sys.prefix} has no complete set of packages: install requirements/{BASE} there.")
 
 
@@ -72,10 +72,10 @@ def start(python: str, arguments: list[str]) -> NoReturn:
 def python_for(command: str) -> str:
     """Find the interpreter for `command`, setting one up where that is the command's right."""
     if named := os.environ.get("PORTAL_VENV"):
-        return named_python(Path(named).expanduser().absolute(), command)
+        return python_of_environment(Path(named).expanduser().absolute(), command)
     if command in LOCKS:
-        return sys.executable if carries(LOCKS[command]) else ready_python(LOCKS[command])
-    if importable():
+        return sys.executable if has_locked_packages(LOCKS[command]) else locked_python(LOCKS[command])
+    if has_required_modules():
         return sys.executable
     if VENV_PYTHON.exists():
         return str(VENV_PYTHON)
@@ -84,10 +84,10 @@ def python_for(command: str) -> str:
 
 def has_packages() -> bool:
     """Return whether an environment exists for commands that don't set one up."""
-    return bool(os.environ.get("PORTAL_VENV")) or importable() or VENV_PYTHON.exists()
+    return bool(os.environ.get("PORTAL_VENV")) or has_required_modules() or VENV_PYTHON.exists()
 
 
-def named_python(environment: Path, command: str) -> str:
+def python_of_environment(environment: Path, command: str) -> str:
     """Return the interpreter of the environment that PORTAL_VENV names."""
     if Path(sys.prefix).resolve() == environment.resolve():
         return sys.executable
@@ -95,17 +95,17 @@ def named_python(environment: Path, command: str) -> str:
     if not python.exists():
         sys.exit(f"PORTAL_VENV={environment} is not an environment: it has no bin/python.")
     # Other commands find out after the start; pytest would only stumble over it.
-    if command == "test" and call([python, "-c", "import django, pytest"]).returncode:
+    if command == "test" and run_quietly([python, "-c", "import django, pytest"]).returncode:
         sys.exit(f"PORTAL_VENV={environment} lacks Django or pytest: install requirements/{TEST} there.")
     return str(python)
 
 
-def importable() -> bool:
+def has_required_modules() -> bool:
     """Return whether this interpreter has the packages that every command needs."""
-    return all(importlib.util.find_spec(name) for name in PROBES)
+    return all(importlib.util.find_spec(name) for name in REQUIRED_MODULES)
 
 
-def pins(lock: str) -> dict[str, str]:
+def pinned_versions(lock: str) -> dict[str, str]:
     """Read name → version of what the lock wants on every machine: lines with a marker are optional."""
     return {name: version for name, version, marker in PIN.findall(lock_bytes(lock).decode()) if not marker}
 
@@ -115,47 +115,47 @@ def fingerprint(lock: str) -> str:
     return hashlib.sha256(lock_bytes(lock)).hexdigest()
 
 
-def carries(lock: str) -> bool:
+def has_locked_packages(lock: str) -> bool:
     """Return whether the running interpreter has every package of the lock at its pinned version."""
-    return pins(lock).items() <= installed().items()
+    return pinned_versions(lock).items() <= installed_versions().items()
 
 
-def installed() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """Read name → version off the installed packages' folders: ten times as fast as importlib.metadata."""
-    have: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for folder in reversed(sys.path):  # the first one on the path wins
         with contextlib.suppress(OSError):  # an archive, or a folder that is gone
             found = (INSTALLED.fullmatch(name) for name in os.listdir(folder or "."))
-            have.update((re.sub(r"[-_.]+", "-", each[1]).lower(), each[2]) for each in found if each)
-    return have
+            versions.update((re.sub(r"[-_.]+", "-", each[1]).lower(), each[2]) for each in found if each)
+    return versions
 
 
 def is_ready(lock: str) -> bool:
     """Return whether `.venv` has the packages of the current lock file."""
-    return held_locks().get(lock) == fingerprint(lock)
+    return installed_locks().get(lock) == fingerprint(lock)
 
 
-def held_locks() -> dict[str, str]:
+def installed_locks() -> dict[str, str]:
     """Read lock → SHA-256 of what `.venv` holds: nothing where it was not finished here, by this Python."""
     try:
-        ready = json.loads(READY.read_text())
-        true = VENV_PYTHON.exists() and (ready["root"], ready["python"]) == (str(ROOT), PYTHON)
-        return dict(ready["locks"]) if true else {}
+        ready = json.loads(READY_FILE.read_text())
+        is_current = VENV_PYTHON.exists() and (ready["root"], ready["python"]) == (str(ROOT), PYTHON)
+        return dict(ready["locks"]) if is_current else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def ready_python(lock: str) -> str:
+def locked_python(lock: str) -> str:
     """Give `.venv`'s interpreter, setting `.venv` up first where it is not ready for `lock`."""
     if not is_ready(lock):
         try:
             with exclusive_lock("bootstrap.lock") as held:
                 if not is_ready(lock):  # another start may have done it while we waited
-                    set_up(lock, held)
+                    install_lock(lock, held)
         except OSError as problem:
             sys.exit(f"Setting up .venv failed: {problem}. The log is {LOG}.")
         except KeyboardInterrupt:
-            say("stopped; the next start sets up again")
+            print_status("stopped; the next start sets up again")
             sys.exit(130)
     return str(VENV_PYTHON)
 
@@ -168,60 +168,60 @@ def exclusive_lock(name: str) -> Iterator[IO[str]]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another start to finish its set-up")
+            print_status("waiting for another start to finish its set-up")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield held
 
 
-def set_up(lock: str, held: IO[str]) -> None:
+def install_lock(lock: str, held: IO[str]) -> None:
     """Make `.venv` hold the lock's packages, and write down that it does."""
     LOG.write_bytes(b"")
-    outside = outside_pythons()
+    interpreters = base_interpreters()
     # What `demo` made only lacks packages for `test`: adding leaves a running demo its environment.
-    if held_locks() != {BASE: fingerprint(BASE)} and not is_adopted():
-        make_environment(outside[0])
-    install(pip_command(outside, VENV_PYTHON), lock, held)
+    if installed_locks() != {BASE: fingerprint(BASE)} and not is_created_elsewhere():
+        create_environment(interpreters[0])
+    install(pip_command(interpreters, VENV_PYTHON), lock, held)
     write_ready(lock)
-    say("ready")
+    print_status("ready")
 
 
-def is_adopted() -> bool:
+def is_created_elsewhere() -> bool:
     """Return whether `.venv` was not created here: packages are then only added, never removed."""
-    if MADE.exists() or not VENV_PYTHON.exists():
+    if CREATED_FILE.exists() or not VENV_PYTHON.exists():
         return False
     if not (VENV / "lib" / f"python{PYTHON}").is_dir():
         sys.exit(f".venv is not manage.py's, nor for Python {PYTHON}: move it away, or set PORTAL_VENV.")
     return True
 
 
-def outside_pythons() -> list[str]:
+def base_interpreters() -> list[str]:
     """List the interpreters that outlive `.venv`: the running one, and its base where that is another."""
     base = getattr(sys, "_base_executable", sys.executable)
-    within = Path(sys.prefix).resolve() == VENV.resolve()
-    return [base] if within else list(dict.fromkeys([sys.executable, base]))
+    is_inside = Path(sys.prefix).resolve() == VENV.resolve()
+    return [base] if is_inside else list(dict.fromkeys([sys.executable, base]))
 
 
-def make_environment(python: str) -> None:
+def create_environment(python: str) -> None:
     """Create `.venv` again. Without pip: that is fast, and works where a system ships venv but not ensurepip."""
-    say(f"making .venv with Python {PYTHON}")
+    print_status(f"making .venv with Python {PYTHON}")
     if VENV.is_symlink():
         VENV.unlink()
     elif VENV.exists():
         VENV_PYTHON.unlink(missing_ok=True)  # first: cut short, it looks neither ready nor another program's
         shutil.rmtree(VENV)
     VENV.mkdir()
-    MADE.touch()
-    made = call([python, "-m", "venv", "--without-pip", VENV])
+    CREATED_FILE.touch()
+    made = run_quietly([python, "-m", "venv", "--without-pip", VENV])
     if made.returncode:
         LOG.write_text(made.stdout, encoding="utf-8")
-        fail("The environment could not be made: install Python's venv (Debian: `apt install python3-venv`)")
+        exit_with_log("The environment could not be made: install Python's venv (Debian: `apt install python3-venv`)")
 
 
 def write_ready(lock: str) -> None:
     """Write down, at once or not at all, what `.venv` now holds."""
     held = {lock: fingerprint(lock)}
-    if pins(BASE).items() <= pins(lock).items():  # what serves `test` serves `demo`
+    if pinned_versions(BASE).items() <= pinned_versions(lock).items():  # what serves `test` serves `demo`
         held[BASE] = fingerprint(BASE)
-    draft = READY.with_suffix(".draft")
+    draft = READY_FILE.with_suffix(".draft")
     draft.write_text(json.dumps({"root": str(ROOT), "python": PYTHON, "locks": held}, indent=1))
-    os.replace(draft, READY)
+    os.replace(draft, READY_FILE)

@@ -15,11 +15,11 @@ from integrations_portal.launcher.reaper import Reaper
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = ROOT / "var" / "bootstrap.log"
-QUIETLY: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
+QUIET_OPTIONS: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
                  "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
 # What pip says of each package it has got: from an index, from a file's path, or already there.
-FOUND = re.compile(r"(?:Collecting|Processing|\w+ already satisfied:) (?:\S*/)?([\w.]+(?:-[A-Za-z]\w*)*)")
+PIP_PACKAGE = re.compile(r"(?:Collecting|Processing|\w+ already satisfied:) (?:\S*/)?([\w.]+(?:-[A-Za-z]\w*)*)")
 ADVICE = (
     ("No space left on device", "The disk is full: make room"),
     ("Permission denied", "A file may not be written: check who owns the project's folder"),
@@ -39,23 +39,23 @@ def lock_bytes(lock: str) -> bytes:
         sys.exit(f"requirements/{lock} cannot be read: {problem.strerror}.")
 
 
-def pip_command(outside: list[str], inside: Path) -> list[str | Path]:
-    """Find a pip for the environment of `inside`: one of `outside` that can fill others, else the one it may bring."""
-    for python in outside:
-        version = re.match(r"(\d+)\.(\d+)", call([python, "-c", "import pip; print(pip.__version__)"]).stdout)
+def pip_command(interpreters: list[str], target_python: Path) -> list[str | Path]:
+    """Find a pip for the environment of `target_python`: one of `interpreters` that can fill others, else the one it may bring."""
+    for python in interpreters:
+        version = re.match(r"(\d+)\.(\d+)", run_quietly([python, "-c", "import pip; print(pip.__version__)"]).stdout)
         if version and (int(version[1]), int(version[2])) >= (22, 3):  # the first with --python
-            return [python, "-m", "pip", "--python", inside]
-    if call([inside, "-m", "ensurepip"]).returncode == 0:
-        return [inside, "-m", "pip"]
+            return [python, "-m", "pip", "--python", target_python]
+    if run_quietly([target_python, "-m", "ensurepip"]).returncode == 0:
+        return [target_python, "-m", "pip"]
     sys.exit("pip 22.3 or newer is needed: install it (Debian: `apt install python3-pip`), then start again.")
 
 
-def call(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+def run_quietly(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
     """Run a short command quietly."""
     with reaper() as children:
-        running = children.start(command, **QUIETLY)
-        told, _ = running.communicate()
-    return subprocess.CompletedProcess(command, running.returncode, told)
+        running = children.start(command, **QUIET_OPTIONS)
+        output, _ = running.communicate()
+    return subprocess.CompletedProcess(command, running.returncode, output)
 
 
 def reaper() -> Reaper:
@@ -63,52 +63,52 @@ def reaper() -> Reaper:
     return Reaper(signal.SIGINT)
 
 
-def install(pip: list[str | Path], lock: str, held: IO[str]) -> None:
+def install(pip: list[str | Path], lock: str, lock_file: IO[str]) -> None:
     """Install the lock with `pip`, showing how far it is."""
     command = [*pip, "install", "--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "-r", ROOT / "requirements" / lock]
     # pip holds our lock file too: should we be killed, the next start waits until pip is gone.
     total = len(PIN.findall(lock_bytes(lock).decode()))
     with reaper() as children, LOG.open("a", encoding="utf-8", buffering=1) as log:
-        running = children.start(command, pass_fds=[held.fileno()], **QUIETLY)
-        for line in shown(running.stdout or (), total):
+        running = children.start(command, pass_fds=[lock_file.fileno()], **QUIET_OPTIONS)
+        for line in with_progress(running.stdout or (), total):
             log.write(line)
         failed = running.wait()
     if failed:
-        fail("The packages could not be installed: see the log")
+        exit_with_log("The packages could not be installed: see the log")
 
 
-def shown(lines: Iterable[str], total: int) -> Iterator[str]:
+def with_progress(lines: Iterable[str], total: int) -> Iterator[str]:
     """Pass pip's lines on, telling on stderr how many of the packages it has got."""
     seen: set[str] = set()
     for line in lines:
         if line.startswith("Ignoring "):
             total -= 1  # its marker does not fit this machine
-        elif found := FOUND.match(line):
+        elif found := PIP_PACKAGE.match(line):
             seen.add(found[1].replace("_", "-").lower())
-            tell_progress(min(len(seen), total), total)
+            show_progress(min(len(seen), total), total)
         elif line.startswith("Installing collected packages"):
-            say(f"unpacking {line.count(',') + 1} packages …")
+            print_status(f"unpacking {line.count(',') + 1} packages …")
         yield line
 
 
-def tell_progress(done: int, total: int) -> None:
+def show_progress(done: int, total: int) -> None:
     """Show the count: rewriting one line on a terminal, every tenth package elsewhere."""
     text = f"installing {total} packages … ({done}/{total})"
     if sys.stderr.isatty():
         print(f"\r{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
     elif done == 1 or done % 10 == 0 or done == total:
-        say(text)
+        print_status(text)
 
 
-def fail(otherwise: str) -> NoReturn:
+def exit_with_log(default_advice: str) -> NoReturn:
     """End with the last lines of the log and one sentence on what to do."""
     text = LOG.read_text(encoding="utf-8")
-    advice = next((advice for sign, advice in ADVICE if sign in text), otherwise)
+    advice = next((advice for sign, advice in ADVICE if sign in text), default_advice)
     print("\n" + "\n".join(text.splitlines()[-12:]), file=sys.stderr)
     sys.exit(f"\n{advice}; then start again. The whole log is {LOG}.")
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """Print one line of progress on stderr: stdout belongs to the command."""
     print(text, file=sys.stderr, flush=True)

@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-POLITE_SECONDS = 1.0  # then SIGKILL
-KILLED_SECONDS = 0.3  # until the system has taken down what was killed
-LOOK_SECONDS = 0.02
+TERMINATE_SECONDS = 1.0  # then SIGKILL
+KILL_SECONDS = 0.3  # until the system has taken down what was killed
+POLL_SECONDS = 0.02
 
 
 class Reaper:
-    """Starts children and ends them. ``polite``: the signal that comes before SIGKILL."""
+    """Starts children and ends them. ``first_signal``: the signal that comes before SIGKILL."""
 
-    def __init__(self, polite: signal.Signals = signal.SIGTERM) -> None:
-        self._polite = polite
+    def __init__(self, first_signal: signal.Signals = signal.SIGTERM) -> None:
+        self._first_signal = first_signal
         self._pipe = -1
-        self._watch: subprocess.Popen[Any] | None = None
+        self._watcher: subprocess.Popen[Any] | None = None
         self._children: list[subprocess.Popen[Any]] = []
 
     def __enter__(self) -> Self:
@@ -38,76 +38,78 @@ class Reaper:
 
     def start(self, command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
         """Start a child as subprocess.Popen does, in a session of its own."""
-        if self._watch is None:
-            self._watch = self._start_watch()
+        if self._watcher is None:
+            self._watcher = self._start_watcher()
         child = subprocess.Popen(  # noqa: S603 - no shell, and no word of a stranger
-            command, start_new_session=True, preexec_fn=self._enroll, **options
+            command, start_new_session=True, preexec_fn=self._register_child, **options
         )
         self._children.append(child)
         return child
 
     def is_alive(self) -> bool:
         """Return whether the process that watches the children is alive."""
-        return self._watch is None or self._watch.poll() is None
+        return self._watcher is None or self._watcher.poll() is None
 
     def stop(self) -> None:
         """End every child: politely, then by SIGKILL. Return when none is left."""
-        if self._watch is None:
+        if self._watcher is None:
             return
         os.close(self._pipe)
-        while self._watch.poll() is None:
-            self._collect()
-            time.sleep(LOOK_SECONDS)
-        if self._watch.returncode:  # it was killed, so only we can do its work
-            end([child.pid for child in self._children], self._polite)
-        self._collect()
-        self._watch, self._children = None, []
+        while self._watcher.poll() is None:
+            self._reap_children()
+            time.sleep(POLL_SECONDS)
+        if self._watcher.returncode:  # it was killed, so only we can do its work
+            end_groups([child.pid for child in self._children], self._first_signal)
+        self._reap_children()
+        self._watcher, self._children = None, []
 
-    def _start_watch(self) -> subprocess.Popen[Any]:
-        reading, self._pipe = os.pipe()
+    def _start_watcher(self) -> subprocess.Popen[Any]:
+        read_end, self._pipe = os.pipe()
         # Isolated and without site-packages it starts in milliseconds. An environment's own Python may be removed.
         python = getattr(sys, "_base_executable", "") or sys.executable
-        words = [python, "-I", "-S", __file__, str(int(self._polite))]
-        nothing = subprocess.DEVNULL
+        watcher_command = [python, "-I", "-S", __file__, str(int(self._first_signal))]
+        devnull = subprocess.DEVNULL
         try:
-            return subprocess.Popen(words, stdin=reading, stdout=nothing, stderr=nothing, start_new_session=True)  # noqa: S603
+            return subprocess.Popen(
+                watcher_command, stdin=read_end, stdout=devnull, stderr=devnull, start_new_session=True
+            )
         finally:
-            os.close(reading)
+            os.close(read_end)
 
-    def _enroll(self) -> None:
+    def _register_child(self) -> None:
         """In the child, before its program: until that starts it holds the pipe open, so it cannot be missed."""
         os.write(self._pipe, b"%d\n" % os.getpid())
 
-    def _collect(self) -> None:
+    def _reap_children(self) -> None:
         """Take note of children that ended: until then their sessions look alive."""
         for child in self._children:
             child.poll()
 
 
-def end(groups: Sequence[int], polite: int) -> None:
+def end_groups(groups: Sequence[int], first_signal: int) -> None:
     """End process groups: politely, then by SIGKILL."""
-    send(groups, polite)
-    wait_for_end(groups, POLITE_SECONDS)
-    send(groups, signal.SIGKILL)
-    wait_for_end(groups, KILLED_SECONDS)
+    signal_groups(groups, first_signal)
+    wait_for_groups(groups, TERMINATE_SECONDS)
+    signal_groups(groups, signal.SIGKILL)
+    wait_for_groups(groups, KILL_SECONDS)
 
 
-def send(groups: Sequence[int], number: int) -> list[int]:
+def signal_groups(groups: Sequence[int], signal_number: int) -> list[int]:
     """Send a signal to process groups (0: only look), and list those that are there."""
-    there = []
+    alive = []
     for group in groups:
         with suppress(OSError):  # gone; macOS refuses where only a zombie is left
-            os.killpg(group, number)
-            there.append(group)
-    return there
+            os.killpg(group, signal_number)
+            alive.append(group)
+    return alive
 
 
-def wait_for_end(groups: Sequence[int], seconds: float) -> None:
+def wait_for_groups(groups: Sequence[int], seconds: float) -> None:
     """Return when none of the groups is left, or when the time is over: a zombie that no parent collects stays."""
     until = time.monotonic() + seconds
-    while send(groups, 0) and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    while signal_groups(groups, 0) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":
-    end([int(line) for line in sys.stdin], int(sys.argv[1]))
+    end_groups([int(line) for line in sys.stdin], int(sys.argv[1]))

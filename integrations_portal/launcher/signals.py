@@ -22,36 +22,36 @@ def restore_default_handlers() -> None:
 
 def raise_on_signals() -> None:
     """Raise KeyboardInterrupt on each of them; a hang-up stays ignored under nohup, which is there for that."""
-    for number in _heard():
-        signal.signal(number, signal.default_int_handler)
+    for signal_number in _handled_signals():
+        signal.signal(signal_number, signal.default_int_handler)
 
 
-def _heard() -> list[signal.Signals]:
+def _handled_signals() -> list[signal.Signals]:
     return [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
 
 
 def ignore() -> None:
     """Ignore all of them: this process is ending already."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    for signal_number in SIGNALS:
+        signal.signal(signal_number, signal.SIG_IGN)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interrupt_on_signals() -> Iterator[None]:
     """Raise KeyboardInterrupt on these signals within the block."""
-    with handling(signal.default_int_handler, *_heard()):
+    with handle_signals(signal.default_int_handler, *_handled_signals()):
         yield
 
 
 @contextmanager
-def handling(handler: Callable[[int, FrameType | None], Any], *numbers: signal.Signals) -> Iterator[None]:
+def handle_signals(handler: Callable[[int, FrameType | None], Any], *signal_numbers: signal.Signals) -> Iterator[None]:
     """Handle signals so within the block. Only a main thread can; others leave it to theirs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    before = {signal_number: signal.signal(signal_number, handler) for signal_number in signal_numbers}
     try:
         yield
     finally:
-        for number, former in before.items():
-            signal.signal(number, former)
+        for signal_number, previous in before.items():
+            signal.signal(signal_number, previous)

@@ -3,17 +3,17 @@
 import argparse
 
 HIGHEST_PORT = 65533  # two more follow the portal's own
-HELP = ("-h", "--help")
-DEMO = (
+HELP_OPTIONS = ("-h", "--help")
+DEMO_HELP = (
     "Fill a SQLite database in var/ once, and serve the whole portal from it on this machine until Ctrl-C. The first "
     "start makes .venv and installs the locked packages there."
 )
-TEST = """usage: manage.py test [ARGUMENT ...]
+TEST_HELP = """usage: manage.py test [ARGUMENT ...]
 
 Run the test suite: all of it, or what pytest makes of the arguments, such as `tests/webhooks -k retry`. The first run
 makes .venv and installs the locked packages there; `.venv/bin/python -m pytest --help` then lists the arguments.
 """
-BARE = """usage: manage.py COMMAND [ARGUMENT ...]
+BARE_HELP = """usage: manage.py COMMAND [ARGUMENT ...]
 
 On a machine with Python and pip alone:
   demo    serve the whole portal on this machine, with sample data
@@ -23,21 +23,21 @@ Both set up what they need in .venv. All other commands are there afterwards: `m
 """
 
 
-def help_topic(words: list[str]) -> str | None:
+def help_topic(arguments: list[str]) -> str | None:
     """Return the command whose help is wanted: "" for all of them, None where no help is."""
-    if not words or words[0] in ("help", *HELP):
-        return words[1] if len(words) > 1 else ""
-    return words[0] if set(HELP) & set(words[1:]) else None
+    if not arguments or arguments[0] in ("help", *HELP_OPTIONS):
+        return arguments[1] if len(arguments) > 1 else ""
+    return arguments[0] if set(HELP_OPTIONS) & set(arguments[1:]) else None
 
 
 def bare_command_help(command: str | None) -> str:
     """Return the help of a command that sets up what it needs, nothing for the others."""
-    return {"demo": demo_parser().format_help(), "test": TEST}.get(command or "", "")
+    return {"demo": demo_parser().format_help(), "test": TEST_HELP}.get(command or "", "")
 
 
 def demo_parser() -> argparse.ArgumentParser:
     """Return what reads the demo's command line before Django can, and refuses what Django would."""
-    parser = argparse.ArgumentParser(prog="manage.py demo", description=DEMO)
+    parser = argparse.ArgumentParser(prog="manage.py demo", description=DEMO_HELP)
     add_demo_options(parser)
     for name in ("--settings", "--pythonpath"):
         parser.add_argument(name, help=argparse.SUPPRESS)

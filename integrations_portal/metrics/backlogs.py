@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from apps.audit.calls import redis_stream
 from apps.audit.models import Unsealed
-from apps.base.identifiers import time_of
+from apps.base.identifiers import uuid_time
 from apps.base.timestamps import database_now
 from apps.orgs.models import OutgoingMail
 
@@ -36,7 +36,7 @@ class BacklogCollector(Collector):
         except DatabaseError:
             return
         mail_age = max(0.0, (now - mailed_at).total_seconds()) if mailed_at else 0.0
-        entry_age = max(0.0, (now - time_of(entry)).total_seconds()) if entry else 0.0
+        entry_age = max(0.0, (now - uuid_time(entry)).total_seconds()) if entry else 0.0
         text = f"Mails not sent yet, counted up to {MAX_COUNTED}."
         yield GaugeMetricFamily("portal_mail_waiting", text, value=mail_count)
         text = "How long the oldest of them has waited."

@@ -13,13 +13,13 @@ from apps.webhooks.stats import counters
 
 logger = logging.getLogger(__name__)
 
-ROW = "backup:done_at"
+TOTAL_NAME = "backup:done_at"
 
 
-def note_success() -> None:
+def record_success() -> None:
     """Store the time of a backup; only log a warning if the database is read-only, such as a replica."""
     try:
-        counters.set_total(ROW, time.time())
+        counters.set_total(TOTAL_NAME, time.time())
     except DatabaseError as error:
         logger.warning("the backup is whole, but its time could not be written down: %s", type(error).__name__)
 
@@ -28,7 +28,7 @@ class BackupCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the time of the last backup, or nothing without a database."""
         try:
-            done_at = EngineTotal.objects.filter(name=ROW).values_list("value", flat=True).first()
+            done_at = EngineTotal.objects.filter(name=TOTAL_NAME).values_list("value", flat=True).first()
         except DatabaseError:
             return
         yield GaugeMetricFamily(

@@ -17,14 +17,14 @@ from prometheus_client.registry import Collector
 
 from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportStatus
 from apps.audit.retention.trimming import TRIMMED
-from apps.base.identifiers import time_of, uuid_at
+from apps.base.identifiers import uuid_at, uuid_time
 from apps.base.timestamps import database_now
-from apps.credentials.idempotency_store import KEPT
+from apps.credentials.idempotency_store import RETENTION
 from apps.credentials.models import IdempotencyRecord
 from apps.notices.models import Notice
 from apps.orgs.mail.jobs import CLOSED_RETENTION, SENT_RETENTION
 from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
-from apps.webhooks.jobs.retention import WAITING, has_pending_work
+from apps.webhooks.jobs.retention import UNFINISHED_DELIVERIES, has_unfinished_deliveries
 from apps.webhooks.models import Attempt, Delivery, Event
 
 MAX_ROWS = 500
@@ -32,18 +32,18 @@ MAX_PAYLOAD_ROWS = 20
 NOTHING = timedelta(0)
 
 
-def _lag_by_key(model: type[models.Model], cut: datetime, goes: Q | None = None) -> timedelta:
+def _lag_by_key(model: type[models.Model], cutoff: datetime, deletable: Q | None = None) -> timedelta:
     """Return by how much the oldest row, by its time-ordered primary key, is older than the cut."""
     rows: Any = model._default_manager
-    keys = list(rows.filter(pk__lt=uuid_at(cut)).order_by("pk").values_list("pk", flat=True)[:MAX_ROWS])
-    if keys and goes is not None:
-        keys = list(rows.filter(goes, pk__in=keys).order_by("pk").values_list("pk", flat=True)[:1])
-    return cut - time_of(keys[0]) if keys else NOTHING
+    keys = list(rows.filter(pk__lt=uuid_at(cutoff)).order_by("pk").values_list("pk", flat=True)[:MAX_ROWS])
+    if keys and deletable is not None:
+        keys = list(rows.filter(deletable, pk__in=keys).order_by("pk").values_list("pk", flat=True)[:1])
+    return cutoff - uuid_time(keys[0]) if keys else NOTHING
 
 
-def _lag_by_field(rows: models.QuerySet[Any], field: str, cut: datetime) -> timedelta:
-    oldest = rows.filter(**{f"{field}__lt": cut}).order_by(field).values_list(field, flat=True).first()
-    return cut - oldest if oldest else NOTHING
+def _lag_by_field(rows: models.QuerySet[Any], field: str, cutoff: datetime) -> timedelta:
+    oldest = rows.filter(**{f"{field}__lt": cutoff}).order_by(field).values_list(field, flat=True).first()
+    return cutoff - oldest if oldest else NOTHING
 
 
 def _calls(now: datetime) -> timedelta:
@@ -52,30 +52,30 @@ def _calls(now: datetime) -> timedelta:
 
 def _payloads(now: datetime) -> timedelta:
     """Return the lag by probing 1, 2, 4 … hours past the cut: the oldest rows no longer have a payload."""
-    cut, behind = now - timedelta(days=settings.RETENTION_DAYS_EVENTS), NOTHING
+    cutoff, lag = now - timedelta(days=settings.RETENTION_DAYS_EVENTS), NOTHING
     for hours in (2**power for power in range(14)):
-        before = Event.objects.filter(pk__lt=uuid_at(cut - timedelta(hours=hours))).order_by("-pk")
+        before = Event.objects.filter(pk__lt=uuid_at(cutoff - timedelta(hours=hours))).order_by("-pk")
         keys = list(before.values_list("pk", flat=True)[:MAX_PAYLOAD_ROWS])
-        if not Event.objects.filter(~has_pending_work(), pk__in=keys, body__isnull=False).exists():
+        if not Event.objects.filter(~has_unfinished_deliveries(), pk__in=keys, body__isnull=False).exists():
             break
-        behind = timedelta(hours=hours)
-    return behind
+        lag = timedelta(hours=hours)
+    return lag
 
 
 def _attempts(now: datetime) -> timedelta:
-    cut = now - timedelta(days=settings.RETENTION_DAYS_ATTEMPTS)
-    return _lag_by_key(Attempt, cut, ~Q(delivery__status__in=WAITING))
+    cutoff = now - timedelta(days=settings.RETENTION_DAYS_ATTEMPTS)
+    return _lag_by_key(Attempt, cutoff, ~Q(delivery__status__in=UNFINISHED_DELIVERIES))
 
 
 def _deliveries(now: datetime) -> timedelta:
-    cut = now - timedelta(days=settings.RETENTION_DAYS_DELIVERIES)
-    return _lag_by_key(Delivery, cut, Q(finished_at__lt=cut) & ~Q(status__in=WAITING))
+    cutoff = now - timedelta(days=settings.RETENTION_DAYS_DELIVERIES)
+    return _lag_by_key(Delivery, cutoff, Q(finished_at__lt=cutoff) & ~Q(status__in=UNFINISHED_DELIVERIES))
 
 
 def _events(now: datetime) -> timedelta:
     days = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
-    return _lag_by_key(Event, now - timedelta(days=days), Q(alone) & ~has_pending_work())
+    return _lag_by_key(Event, now - timedelta(days=days), Q(alone) & ~has_unfinished_deliveries())
 
 
 def _audit(now: datetime) -> timedelta:
@@ -98,7 +98,7 @@ def _mail(now: datetime) -> timedelta:
     )
 
 
-KINDS: dict[str, Callable[[datetime], timedelta]] = {
+LAG_BY_KIND: dict[str, Callable[[datetime], timedelta]] = {
     "attempts": _attempts,
     "audit": _audit,
     "calls": _calls,
@@ -108,7 +108,7 @@ KINDS: dict[str, Callable[[datetime], timedelta]] = {
     "deliveries": _deliveries,
     "events": _events,
     "exports": lambda now: _lag_by_field(AuditExport.objects.filter(status=ExportStatus.DONE), "expires_at", now),
-    "idempotency_records": lambda now: _lag_by_field(IdempotencyRecord.objects.all(), "reserved_at", now - KEPT),
+    "idempotency_records": lambda now: _lag_by_field(IdempotencyRecord.objects.all(), "reserved_at", now - RETENTION),
     "mail": _mail,
     "notices": _notices,
     "payloads": _payloads,
@@ -125,8 +125,8 @@ class RetentionCollector(Collector):
         )  # fmt: skip
         try:
             now = database_now()
-            for kind, behind in KINDS.items():
-                family.add_metric([kind], behind(now).total_seconds())
+            for kind, lag in LAG_BY_KIND.items():
+                family.add_metric([kind], lag(now).total_seconds())
         except DatabaseError:
             return
         yield family

@@ -16,7 +16,7 @@ from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import org_page
-from integrations_portal.overview import attention, figures, steps
+from integrations_portal.overview import attention, first_steps, statistics
 
 logger = logging.getLogger(__name__)
 Part = TypeVar("Part")
@@ -29,24 +29,24 @@ HOURLY_ACTIONS = ("audit.calls_digest", "audit.attempts_digest", "audit.events_d
 def overview(request: PortalRequest) -> HttpResponse:
     """Show the overview; ``?attention=all`` lists all items that need attention, up to the limit per kind."""
     actor, slug = request.actor, request.organization.slug
-    needs = _part(lambda: attention.found(actor, slug))
-    is_whole = request.GET.get("attention") == "all"
-    start = _part(lambda: steps.made(actor, slug))
+    attention_items = _build(lambda: attention.found(actor, slug))
+    shows_all = request.GET.get("attention") == "all"
+    checklist = _build(lambda: first_steps.made(actor, slug))
     context = {
-        "attention": needs if needs is None or is_whole else needs[: attention.SHOWN],
-        "attention_count": len(needs or ()),
-        "attention_more": 0 if is_whole else max(0, len(needs or ()) - attention.SHOWN),
-        "stats": _part(lambda: figures.stats(actor, slug)),
-        "balance": _part(lambda: figures.balance_of(actor)),
-        "steps": start,
-        "steps_done": sum(step["done"] for step in start or ()),
-        "steps_total": len(start or ()),
-        "activity": _part(lambda: newest_activity(actor)),
+        "attention": attention_items if attention_items is None or shows_all else attention_items[: attention.SHOWN],
+        "attention_count": len(attention_items or ()),
+        "attention_more": 0 if shows_all else max(0, len(attention_items or ()) - attention.SHOWN),
+        "stats": _build(lambda: statistics.stats(actor, slug)),
+        "balance": _build(lambda: statistics.balance_of(actor)),
+        "steps": checklist,
+        "steps_done": sum(step["done"] for step in checklist or ()),
+        "steps_total": len(checklist or ()),
+        "activity": _build(lambda: newest_activity(actor)),
     }
     return render(request, "overview.html", context)
 
 
-def _part(make: Callable[[], Part]) -> Part | None:
+def _build(make: Callable[[], Part]) -> Part | None:
     """Return one part of the page, or None and log the exception if it fails."""
     try:
         return make()

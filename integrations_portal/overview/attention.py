@@ -21,7 +21,7 @@ from apps.base.timestamps import format_date_for_reader
 from apps.credentials.key_status import RESTRICTED_STATUSES, STATUSES, Attention, KeyStatus
 from apps.credentials.view_models import ceil_days
 from apps.notices.models import Notice
-from apps.notices.texts import describe
+from apps.notices.texts import notice_context
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.view_models import endpoint_name
 from apps.webhooks.view_models.failure_labels import DISABLED_REASONS
@@ -49,7 +49,7 @@ def found(actor: Actor, slug: str) -> list[Item]:
 
 def _notices(actor: Actor, slug: str) -> list[Item]:
     rows = Notice.objects.visible_to(actor).open().needing_attention().exclude(kind__in=KINDS_SHOWN_FROM_STATE)
-    return [describe(notice, slug) for notice in rows.most_severe_first()[:MAX_PER_KIND]]
+    return [notice_context(notice, slug) for notice in rows.most_severe_first()[:MAX_PER_KIND]]
 
 
 def _keys(actor: Actor, slug: str) -> list[Item]:
@@ -62,7 +62,7 @@ def _keys(actor: Actor, slug: str) -> list[Item]:
     )
     return [
         *(
-            _set_aside(key, slug, status.attention)
+            _restricted(key, slug, status.attention)
             for word, status in STATUSES.items()
             if status.attention is not None
             for key in keys.in_status(word).order_by("-pk")[:MAX_PER_KIND]
@@ -76,7 +76,7 @@ def _keys(actor: Actor, slug: str) -> list[Item]:
     ]
 
 
-def _set_aside(key: ApiKey, slug: str, attention: Attention) -> Item:
+def _restricted(key: ApiKey, slug: str, attention: Attention) -> Item:
     return _key_item(key, slug, "bad", str(attention.title) % {"name": key.name}, str(attention.text))
 
 
@@ -112,8 +112,8 @@ def _endpoints(actor: Actor, slug: str) -> list[Item]:
     if not actor.can(Permission.WEBHOOKS_READ):
         return []
     rows = Endpoint.objects.for_actor(actor).existing()
-    ailing = rows.exclude(status=EndpointStatus.ENABLED, health=EndpointHealth.HEALTHY)
-    return [_endpoint(endpoint, slug) for endpoint in ailing.order_by("-pk")[:MAX_PER_KIND]]
+    unhealthy = rows.exclude(status=EndpointStatus.ENABLED, health=EndpointHealth.HEALTHY)
+    return [_endpoint(endpoint, slug) for endpoint in unhealthy.order_by("-pk")[:MAX_PER_KIND]]
 
 
 def _endpoint(endpoint: Endpoint, slug: str) -> Item:

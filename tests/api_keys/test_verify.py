@@ -70,7 +70,7 @@ def test_why_a_key_is_not_good(gateway, make_key, acme):
     actions.disable_key(actor=system(acme.pk), key_id=key.row.public_id)
     assert code(key) == "disabled_api_key"
     ApiKey.objects.filter(pk=key.row.pk).update(disabled_at=None, expires_at=timezone.now() - timedelta(seconds=1))
-    key_check.key_changed("ipk_", key.row.key_id)
+    key_check.invalidate_key("ipk_", key.row.key_id)
     assert code(key) == "expired_api_key"
     revoked = make_key(acme, "orders:read")
     actions.revoke_key(actor=system(acme.pk), key_id=revoked.row.public_id)
@@ -93,11 +93,11 @@ def test_suspended_and_switched_off(gateway, make_key, acme):
     assert ask(gateway, key, scopes=["orders:read"])["code"] == "insufficient_scope"
     assert ask(gateway, key, scopes=["invoices:read"])["key"]["scopes"] == ["invoices:read"]
     Package.objects.filter(pk=package.pk).update(types_off=["partner"])
-    key_check.organization_changed(acme.pk)
+    key_check.invalidate_organization(acme.pk)
     gone = ask(gateway, key)
     assert (gone["valid"], gone["code"]) == (False, "insufficient_scope")
     Organization.objects.filter(pk=acme.pk).update(status=OrganizationStatus.SUSPENDED)
-    key_check.organization_changed(acme.pk)
+    key_check.invalidate_organization(acme.pk)
     assert ask(gateway, key)["code"] == "organization_suspended"
 
 

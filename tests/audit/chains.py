@@ -16,7 +16,7 @@ from apps.audit.seal import sealer
 from apps.audit.seal.chain import canonical, link_hash
 from apps.audit.seal.chain_rows import columns, key, link
 from apps.audit.timeline.serialization import write_row
-from apps.audit.timeline.sources import Party, Row
+from apps.audit.timeline.sources import EntityRef, Row
 from apps.audit.vocabulary import sentence_for
 from apps.orgs.models import Organization
 from tests.audit.conftest import change, person
@@ -84,8 +84,8 @@ def row_of(seal: Seal) -> Row:
     entry = seal.entry
     return Row(
         key=entry.pk, category="change", at=entry.at, action=entry.action, sentence=sentence_for(entry),
-        actor=Party(entry.actor_kind, entry.actor_id, entry.actor_label), outcome=entry.outcome,
-        target=Party(entry.target_kind, entry.target_id, entry.target_label), changes=entry.changes,
+        actor=EntityRef(entry.actor_kind, entry.actor_id, entry.actor_label), outcome=entry.outcome,
+        target=EntityRef(entry.target_kind, entry.target_id, entry.target_label), changes=entry.changes,
         address=entry.address, user_agent=entry.user_agent, request_id=entry.request_id, seq=seal.seq, hash=seal.hash,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from django.db import OperationalError
 from apps.audit.calls import group_commit, redis_stream, store
 from apps.audit.calls.store import Call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
-from apps.base import redis as shared
+from apps.base import redis as portal_redis
 from apps.base.identifiers import new_uuid
 from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import key_actor
@@ -49,9 +49,9 @@ def stream(server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _forget() -> None:
-    shared.client.cache_clear()
-    shared._reset_connections()
-    shared.breaker._open_until = 0.0
+    portal_redis.client.cache_clear()
+    portal_redis._reset_connections()
+    portal_redis.breaker._open_until = 0.0
     redis_stream._reset_after_fork()
 
 
@@ -153,14 +153,14 @@ def test_a_bad_row_holds_up_nobody(organization, stream, caplog):
 
 def test_callers_share_round_trips(organization, stream, monkeypatch):
     sizes: list[int] = []
-    send = shared.PersistentConnection.send
+    send = portal_redis.PersistentConnection.send
 
-    def noted(line: shared.PersistentConnection, packed: bytes, answers: int = 1) -> Any:
+    def noted(line: portal_redis.PersistentConnection, packed: bytes, answers: int = 1) -> Any:
         sizes.append(answers - 1)
         time.sleep(0.005)
         return send(line, packed, answers)
 
-    monkeypatch.setattr(shared.PersistentConnection, "send", noted)
+    monkeypatch.setattr(portal_redis.PersistentConnection, "send", noted)
     key = key_actor(organization)
     in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(20)] and None)
     assert sum(sizes) == 160 and len(sizes) < 80
@@ -192,8 +192,8 @@ def test_a_stream_that_nobody_empties_stops_growing(organization, stream, monkey
 
 
 def test_an_acknowledgement_that_was_lost_makes_no_second_row(organization, stream, monkeypatch):
-    send = shared.PersistentConnection.send
-    monkeypatch.setattr(shared.PersistentConnection, "send", lambda line, *given: send(line, *given) and None)
+    send = portal_redis.PersistentConnection.send
+    monkeypatch.setattr(portal_redis.PersistentConnection, "send", lambda line, *given: send(line, *given) and None)
     call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (1, 1)
     assert redis_stream.drain() == 1

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from apps.audit.calls import store
-from apps.audit.calls.recording import record_call, record_use
+from apps.audit.calls.recording import record_additional_use, record_call
 from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
 from apps.base.rest.request_identity import AuthResult
 from apps.credentials.key_status import STATUSES, KeyStatus
@@ -28,7 +28,7 @@ def call(caller: AuthResult, *scopes: str, **changed: Any) -> None:
 
 def note(request: Any, actor: Any, status: int = 200, **changed: Any) -> None:
     values = {"route": "/v1/api-keys/verify", "method": "POST", "scopes": ["orders:read"], "address": "192.0.2.7"}
-    record_use(
+    record_additional_use(
         request, organization_id=actor.organization_id, credential_id=actor.pk, status=status, **values, **changed
     )
 
@@ -137,9 +137,9 @@ def test_uses_survive_json(organization):
         *(1.0, "203.0.113.9", "", "request-1"),
     )
     travelled = made._replace(uses=json.loads(json.dumps(request.uses)))
-    assert store.usage([travelled]) == store.usage([made._replace(uses=tuple(request.uses))])
-    assert store.last_uses([travelled]) == [store.LastUse(asked.pk, NOON, "192.0.2.7")]
-    assert len(store.usage([made])) == 1
+    assert store.count_by_hour([travelled]) == store.count_by_hour([made._replace(uses=tuple(request.uses))])
+    assert store.newest_uses([travelled]) == [store.LastUse(asked.pk, NOON, "192.0.2.7")]
+    assert len(store.count_by_hour([made])) == 1
 
 
 def test_through_the_writer(organization, transactional_db, writer):

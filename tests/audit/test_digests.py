@@ -14,7 +14,7 @@ from apps.audit.models import ApiCall, AuditEntry, KeptSince, Round
 from apps.audit.retention import windows
 from apps.audit.retention.trimming import sign_daily
 from apps.audit.seal import digests, make_digests, sealer
-from apps.base import redis as shared
+from apps.base import redis as portal_redis
 from apps.base import timestamps
 from apps.base.identifiers import uuid_at
 from apps.webhooks.models import Attempt, Delivery, Event
@@ -234,9 +234,11 @@ def test_redis_is_asked_for_calls_of_before_a_moment(settings, monkeypatch):
         return
     milliseconds = int(now.timestamp() * 1000)
     assert redis_stream.is_drained_to(now)
-    shared.client().xadd(redis_stream.KEY, {"call": "x"}, id=f"{milliseconds - 1}-0")
+    portal_redis.client().xadd(redis_stream.STREAM_KEY, {"call": "x"}, id=f"{milliseconds - 1}-0")
     assert not redis_stream.is_drained_to(now) and redis_stream.is_drained_to(now - timedelta(milliseconds=1))
-    monkeypatch.setattr(shared, "call_redis", lambda question: None)  # what it returns where Redis does not answer
+    monkeypatch.setattr(
+        portal_redis, "call_redis", lambda question: None
+    )  # what it returns where Redis does not answer
     assert not redis_stream.is_drained_to(now - HOUR)
 
 

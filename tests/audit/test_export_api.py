@@ -12,14 +12,14 @@ from django.db import transaction
 from django.test import Client
 
 from apps.audit.calls.recording import record_call
-from apps.audit.exports import walk
+from apps.audit.exports import reader
 from apps.audit.models import ApiCall, AuditEntry
 from apps.audit.seal import sealer
 from apps.audit.seal.chain import canonical_of_line, genesis, link_hash
 from apps.audit.timeline import changes_and_calls, sources
 from apps.audit.timeline.serialization import COLUMNS
 from apps.base.rest.request_identity import AuthResult
-from apps.base.web.downloads import MARK, TRIGGERS
+from apps.base.web.downloads import FORMULA_CHARACTERS, UTF8_BOM
 from tests.audit.chains import verify
 from tests.audit.conftest import call_arguments, change, key_actor, person
 from tests.audit.test_timeline import attempt
@@ -51,13 +51,13 @@ def lines(answer: Any) -> list[dict[str, Any]]:
 
 def table(answer: Any) -> list[dict[str, str]]:
     text = answer.getvalue().decode()
-    assert text.startswith(MARK)
-    return list(csv.DictReader(io.StringIO(text.removeprefix(MARK), newline="")))
+    assert text.startswith(UTF8_BOM)
+    return list(csv.DictReader(io.StringIO(text.removeprefix(UTF8_BOM), newline="")))
 
 
 def unescaped(cell: str) -> str:
     """Read a cell back by the rule that docs/api.md gives."""
-    inner = rf"(\A|[;\t\r\n])'(?=[\s']*[{TRIGGERS}])|\A'(?='*[\t\r\n])"
+    inner = rf"(\A|[;\t\r\n])'(?=[\s']*[{FORMULA_CHARACTERS}])|\A'(?='*[\t\r\n])"
     return re.sub(inner, lambda match: match[1] or "", cell)
 
 
@@ -118,7 +118,7 @@ def test_no_cell_is_a_formula_and_every_one_reads_back(api, admin_key, organizat
     answer = api(admin_key).get(f"{PATH}?format=csv&actor={ada.id}")
     (row,) = table(answer)
     for cell in row.values():
-        assert not re.match(rf"\s*[{TRIGGERS}]|[\t\r\n]", cell), cell
+        assert not re.match(rf"\s*[{FORMULA_CHARACTERS}]|[\t\r\n]", cell), cell
     back = {name: unescaped(cell) for name, cell in row.items()}
     assert (back["actor_label"], back["target_label"], back["user_agent"]) == (
         entry.actor_label, entry.target_label, entry.user_agent,
@@ -266,9 +266,9 @@ def test_since_enters_the_chain_near_its_number(organization, django_assert_max_
     moment = AuditEntry.objects.order_by("pk")[10].at
     with django_assert_max_num_queries(40):
         filters = sources.Filters(category="change", since=moment)
-        legs, rows = walk.begin(ada, filters), []
+        legs, rows = reader.remaining_spans(ada, filters), []
         while legs:
-            found, legs = walk.advance(ada, filters, legs)
+            found, legs = reader.advance(ada, filters, legs)
             rows += found
     assert [row.target.label for row in rows] == [str(number) for number in range(10, 20)]
 

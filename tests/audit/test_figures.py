@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from apps.audit.calls import usage_report
-from apps.audit.calls.recording import record_call, record_use
+from apps.audit.calls.recording import record_additional_use, record_call
 from apps.audit.calls.usage_report import Interval, Span
 from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, key_actor, make_request, person
@@ -64,7 +64,7 @@ def test_an_organization_counts_its_members_and_names_its_keys(organization, oth
 
 def test_a_verified_key_has_the_use(organization, other):
     asker, asked, request = key_actor(other), key_actor(organization), make_request()
-    record_use(
+    record_additional_use(
         *(request,),
         organization_id=organization.pk,
         credential_id=asked.pk,

@@ -170,7 +170,7 @@ def test_one_bad_row_does_not_take_the_others_with_it(organization, monkeypatch,
     good = [call_store.Call(new_uuid(), ROW_TIME, organization.pk, "api_key", key.id, "Sync", key.pk, "GET", "/v1/me",
                             200, "", 1.0, "203.0.113.9", "", "") for _ in range(9)]  # fmt: skip
     homeless = good[0]._replace(id=new_uuid(), organization_id=new_uuid())
-    refused = {call_store.Refused("203.0.113.9", ROW_TIME, "not_found"): 2}
+    refused = {call_store.RefusalKey("203.0.113.9", ROW_TIME, "not_found"): 2}
     assert group_commit.write([*good[:4], homeless, *good[4:]], refused, 0.2)
     assert ApiCall.objects.count() == UsageHour.objects.get().calls == 9
     assert RefusedCalls.objects.get().calls == 2

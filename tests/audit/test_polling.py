@@ -12,7 +12,7 @@ from apps.audit.calls.recording import record_call
 from apps.audit.models import ApiCall
 from apps.audit.timeline import changes_and_calls
 from apps.audit.timeline.sources import Filters, timeline
-from apps.base.identifiers import new_uuid, time_of
+from apps.base.identifiers import new_uuid, uuid_time
 from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, change, key_actor, person
 
@@ -77,4 +77,4 @@ def test_a_call_that_waited_for_the_database_gets_its_time_when_it_is_committed(
     rows = list(ApiCall.objects.order_by("pk"))
     assert [row.pk for row in rows] == [each.id for each in calls] and store.is_stored(calls)
     assert [row for row in rows if not before <= row.at <= timezone.now()] == []
-    assert [row for row in rows if abs(time_of(row.pk) - row.at) >= timedelta(milliseconds=1)] == []
+    assert [row for row in rows if abs(uuid_time(row.pk) - row.at) >= timedelta(milliseconds=1)] == []

@@ -15,7 +15,7 @@ from apps.audit.seal import checkpoints, sealer
 from apps.audit.seal.chain import canonical, genesis, link_hash
 from apps.audit.seal.chain_rows import columns, link
 from apps.base.identifiers import encode
-from integrations_portal.demo.past import explicit_timestamps
+from integrations_portal.demo.activity_times import explicit_timestamps
 from tests.audit.chains import verify
 from tests.audit.conftest import change, person
 from tests.engines import in_threads
@@ -94,7 +94,7 @@ def test_a_sealer_that_was_too_slow_changes_nothing(organization, monkeypatch):
     sealer.seal_due()
     change(person(organization))
     with monkeypatch.context() as patch:
-        patch.setattr(sealer, "head", lambda key: sealer.Head(0, genesis(encode("org", key))))
+        patch.setattr(sealer, "head", lambda key: sealer.ChainEnd(0, genesis(encode("org", key))))
         assert sealer.seal_due() == 0
     assert Unsealed.objects.count() == 1 and len(seals(organization)) == 1
     assert sealer.seal_due() == 1

@@ -9,12 +9,12 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from apps.audit.calls.recording import record_call
-from apps.audit.exports import walk
+from apps.audit.exports import reader
 from apps.audit.timeline import sources
-from apps.audit.timeline.sources import Filters, key_at, timeline
+from apps.audit.timeline.sources import Filters, timeline, uuid7_floor
 from apps.base import identifiers
 from apps.base.actor import Actor, ActorKind
-from apps.base.identifiers import KEYS, decode, time_of
+from apps.base.identifiers import ORDERED_UUIDS, decode, uuid_time
 from apps.base.rest.request_identity import AuthResult
 from apps.base.timestamps import format_timestamp_ms
 from apps.orgs.models import Organization
@@ -37,7 +37,7 @@ def attempt(organization: Organization, error: str = "", finished: bool = True, 
         **owned, endpoint=endpoint, event=event, event_type=event.type, created_at=now, attempt_count=1
     )
     usual = {"number": 1, "started_at": now, "finished_at": now if finished else None, "status_code": 200}
-    usual["id"] = KEYS.at(timezone.now())
+    usual["id"] = ORDERED_UUIDS.at(timezone.now())
     return Attempt.objects.create(
         **owned, delivery=delivery, endpoint_id=endpoint.pk, error=error, duration_ms=84.0, **{**usual, **values}
     )
@@ -70,7 +70,7 @@ def test_a_row_of_a_delivery(organization):
     (row,) = timeline(person(organization), Filters(category="delivery"), None, 50).rows
     assert (row.actor.kind, row.actor.id) == ("system", "system")
     assert (row.target.kind, row.target.label) == ("endpoint", "https://hooks.acme.example/in")
-    assert (row.outcome, row.at) == ("failure", time_of(made.pk))
+    assert (row.outcome, row.at) == ("failure", uuid_time(made.pk))
     assert (row.http.method, row.http.status, row.http.duration_ms) == ("POST", None, 84.0)
     assert row.link == f"settings/integration/deliveries/{made.delivery.public_id}/"
 
@@ -83,8 +83,8 @@ def test_a_delivery_that_took_long_stands_where_it_ended(organization):
     late = attempt(organization, error="timed_out", started_at=slow, status_code=None)
     again = timeline(ada, Filters(category="delivery", since=seen.at), None, 50).rows
     assert [row.key for row in again] == [late.pk, seen.key] and again[0].at >= seen.at
-    legs = walk.begin(ada, Filters(category="delivery"))
-    rows, left = walk.advance(ada, Filters(category="delivery"), legs)
+    legs = reader.remaining_spans(ada, Filters(category="delivery"))
+    rows, left = reader.advance(ada, Filters(category="delivery"), legs)
     assert [row.key for row in rows] == [seen.key, late.pk] and not left
 
 
@@ -97,9 +97,9 @@ def test_every_row_stands_where_its_time_says(organization):
     rows = timeline(ada, Filters(), None, 100).rows
     shown = [format_timestamp_ms(row.at) for row in rows]
     assert len(rows) == 60 and shown == sorted(shown, reverse=True)
-    assert [format_timestamp_ms(time_of(row.key)) for row in rows] == shown
+    assert [format_timestamp_ms(uuid_time(row.key)) for row in rows] == shown
     for row in rows[::7]:
-        at = time_of(row.key)
+        at = uuid_time(row.key)
         since = timeline(ada, Filters(since=at), None, 100).rows
         until = timeline(ada, Filters(until=at), None, 100).rows
         assert row.key in {each.key for each in since} and row.key not in {each.key for each in until}
@@ -108,7 +108,7 @@ def test_every_row_stands_where_its_time_says(organization):
 
 def test_bounds_finer_than_a_millisecond_are_kept(organization):
     ada, made = person(organization), attempt(organization)
-    at = time_of(made.pk)
+    at = uuid_time(made.pk)
     for moment, found in ((at, 1), (at + timedelta(microseconds=1), 0), (at - timedelta(microseconds=1), 1)):
         assert len(timeline(ada, Filters(since=moment), None, 5).rows) == found
         assert len(timeline(ada, Filters(until=moment), None, 5).rows) == (0 if moment <= at else 1)
@@ -252,5 +252,5 @@ def test_a_category_has_one_source():
 @pytest.mark.pure
 def test_a_moment_is_the_lowest_key_of_its_millisecond():
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    assert key_at(noon) < identifiers.uuid_at(noon) < key_at(noon + timedelta(milliseconds=1))
-    assert key_at(datetime(1960, 1, 1, tzinfo=UTC)).int == 0
+    assert uuid7_floor(noon) < identifiers.uuid_at(noon) < uuid7_floor(noon + timedelta(milliseconds=1))
+    assert uuid7_floor(datetime(1960, 1, 1, tzinfo=UTC)).int == 0

@@ -11,7 +11,7 @@ from django.test import Client
 
 from apps.api_keys import actions as key_actions
 from apps.base.actor import system
-from apps.base.telemetry.logging import JsonStream
+from apps.base.telemetry.logging import JsonStreamHandler
 from apps.orgs.models import Organization, User
 from tests.conftest import Key
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """The lines of the requests so far, without counts of errors that an earlier test of the minute repeated."""
     written, logger = io.StringIO(), logging.getLogger("portal.access")
-    handlers = [each for each in logging.root.handlers if isinstance(each, JsonStream)]
+    handlers = [each for each in logging.root.handlers if isinstance(each, JsonStreamHandler)]
     assert len(handlers) == 1
     monkeypatch.setattr(handlers[0], "stream", written)
     logger.setLevel(logging.INFO)

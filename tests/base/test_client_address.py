@@ -12,7 +12,7 @@ from apps.audit.seal import sealer
 from apps.base.actor import system
 from apps.base.web.client_address import UNKNOWN, parse_node, resolve_client_address
 from apps.orgs.models import OutgoingMail
-from integrations_portal.environment.reader import Environment
+from integrations_portal.environment.variables import Environment
 from tests.conftest import PASSWORD
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128"), ip_network("127.0.0.1/32")]

@@ -5,7 +5,7 @@ import base64
 import pytest
 from django.db import connection
 
-from apps.base.crypto.encrypted_fields import CannotDecrypt, Sealed, binding, seal, unseal
+from apps.base.crypto.encrypted_fields import CannotDecrypt, Ciphertext, binding, seal, unseal
 from apps.base.identifiers import new_uuid
 from apps.webhooks.models import Endpoint, EndpointSecret
 from tests.engines import make_endpoint
@@ -18,7 +18,7 @@ HERE = binding("webhooks_endpoint", ROW, ORGANIZATION, "headers")
 def test_what_was_sealed_opens_again():
     for text in ("", "whsec_abc", "ü → 漢字 🔑", "x" * 10_000):
         sealed = seal(text, HERE)
-        assert isinstance(sealed, Sealed) and text not in (sealed, "") or text == ""
+        assert isinstance(sealed, Ciphertext) and text not in (sealed, "") or text == ""
         assert unseal(sealed, HERE) == text
 
 

@@ -193,7 +193,7 @@ def test_a_frame_that_fails_becomes_the_plain_page(browser_of, ada, monkeypatch)
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr("apps.orgs.members.page_context.memberships_of", fail)
+    monkeypatch.setattr("apps.orgs.members.page_context.own_memberships", fail)
     for path in (MEMBERS, "/nowhere/"):
         answer = browser.get(path)
         assert answer.status_code == 500 and "canary" not in text_of(answer), path

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from apps.base.telemetry.logging import JsonStream
-from apps.base.telemetry.repeated_errors import FORGET_AFTER_SECONDS, MAX_FAULTS, MAX_MESSAGES, RepeatedErrors
+from apps.base.telemetry.logging import JsonStreamHandler
+from apps.base.telemetry.repeated_errors import FORGET_AFTER_SECONDS, MAX_ERRORS, MAX_MESSAGES, RepeatedErrors
 
 pytestmark = pytest.mark.pure
 
@@ -20,8 +20,8 @@ class Log:
 
     def __init__(self) -> None:
         self.now, self.stream = 1000.0, io.StringIO()
-        handler = JsonStream(self.stream)
-        handler._faults = RepeatedErrors(lambda: self.now)
+        handler = JsonStreamHandler(self.stream)
+        handler._repeated_errors = RepeatedErrors(lambda: self.now)
         self.handler, self.logger = handler, logging.Logger("of.a.test")
         self.logger.addHandler(handler)
 
@@ -117,8 +117,8 @@ def test_what_was_left_out_is_told_though_it_never_came_again(log):
 def test_what_was_left_out_is_told_at_the_end(log):
     for _ in range(4):
         log.fail()
-    log.handler.flush_faults()
-    log.handler.flush_faults()
+    log.handler.flush_repeated_errors()
+    log.handler.flush_repeated_errors()
     assert [line.get("suppressed") for line in log.lines] == [None, 3]
 
 
@@ -130,9 +130,9 @@ def test_after_ten_quiet_minutes_it_is_news_again(log):
 
 
 def test_memory_is_bounded_however_many_faults_there_are(log):
-    for number in range(MAX_FAULTS * 2):
+    for number in range(MAX_ERRORS * 2):
         log.logger.warning(f"fault {number}")  # noqa: G004 - as libraries write it
-    assert len(log.lines) == MAX_FAULTS * 2 and len(log.handler._faults._known) == MAX_FAULTS
+    assert len(log.lines) == MAX_ERRORS * 2 and len(log.handler._repeated_errors._known) == MAX_ERRORS
 
 
 def test_it_holds_over_all_threads(log):

@@ -165,9 +165,9 @@ def test_a_client_that_reads_nothing_is_disconnected():
 
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         pytest.skip("the system has no such limit")
-    api_fast_path.drop_slow_clients.cache_clear()
+    api_fast_path.limit_send_times.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        api_fast_path.drop_slow_clients()
+        api_fast_path.limit_send_times()
         with socket.create_connection(listener.getsockname()):
             accepted, _address = listener.accept()
             with accepted:

@@ -15,7 +15,7 @@ from prometheus_client.utils import floatToGoString
 
 from apps.base.rest import api_fast_path
 from apps.base.telemetry import http_metrics, process_metrics
-from apps.base.telemetry.access_log import _template
+from apps.base.telemetry.access_log import _route_template
 from apps.base.web import middleware
 
 pytestmark = pytest.mark.django_db
@@ -78,11 +78,11 @@ def test_without_a_folder_each_process_keeps_to_itself(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no-folder"))
     kind = values.ValueClass
     assert "each answers with its own" in process_metrics.enable_multiprocess_metrics()
-    assert values.ValueClass is kind and process_metrics.VARIABLE not in os.environ
+    assert values.ValueClass is kind and process_metrics.DIRECTORY_VARIABLE not in os.environ
 
 
 def test_a_folder_of_somebody_else_is_not_entered(monkeypatch, tmp_path):
-    own = tmp_path / f"{process_metrics.PREFIX}{os.getpid()}-{process_metrics._started(os.getpid())}"
+    own = tmp_path / f"{process_metrics.PREFIX}{os.getpid()}-{process_metrics._start_time(os.getpid())}"
     own.mkdir()
     own.chmod(0o755)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
@@ -101,11 +101,11 @@ def written(resolver: URLResolver, prefix: str = "") -> list[str]:
 def test_the_files_have_room_for_every_route():
     """A file that grows while the disk is full would end the process."""
     name, help_text = "portal_http_request_duration_seconds", "How long it took until the response began."
-    routes = {_template(each) for each in written(get_resolver())}
-    bounds = [floatToGoString(each) for each in (*http_metrics.BOUNDS, float("inf"))]
+    routes = {_route_template(each) for each in written(get_resolver())}
+    bounds = [floatToGoString(each) for each in (*http_metrics.BUCKETS, float("inf"))]
     bytes_taken = sum(
         len(mmap_key(name, f"{name}_bucket", ["route", "le"], [route, bound], help_text)) + 32
         for route in routes
         for bound in bounds
     )
-    assert len(routes) > 300 and 2 * bytes_taken < 2 * process_metrics.ROOM_BYTES, bytes_taken
+    assert len(routes) > 300 and 2 * bytes_taken < 2 * process_metrics.PREALLOCATED_BYTES, bytes_taken

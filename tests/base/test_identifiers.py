@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from apps.base.identifiers import ALPHABET, base62, decode, encode, new_uuid, uuid_at
 
-KEYS = st.uuids(allow_nil=True)
+ORDERED_UUIDS = st.uuids(allow_nil=True)
 LARGEST = uuid.UUID(int=(1 << 128) - 1)
 
 
-@given(KEYS)
+@given(ORDERED_UUIDS)
 def test_an_id_leads_back_to_its_key(key):
     text = encode("evt", key)
     assert re.fullmatch(r"evt_[0-9A-Za-z]{22}", text)
     assert decode("evt", text) == key
 
 
-@given(KEYS, KEYS)
+@given(ORDERED_UUIDS, ORDERED_UUIDS)
 def test_ids_sort_as_their_keys(first, second):
     assert (encode("evt", first) < encode("evt", second)) == (first < second)
 

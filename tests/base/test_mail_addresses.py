@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.base.text.mail_addresses import canonical_address, check_address, spellings, wire_address
+from apps.base.text.email_validation import ascii_email, email_spellings, normalize_email, validate_email_address
 
 pytestmark = pytest.mark.pure
 
@@ -22,10 +22,10 @@ pytestmark = pytest.mark.pure
     ("mia@[192.0.2.1]", "mia@[192.0.2.1]", "mia@[192.0.2.1]"),
 ])  # fmt: skip
 def test_an_address_has_one_spelling(written, canonical, wire):
-    assert canonical_address(written) == canonical == canonical_address(canonical) == canonical_address(wire)
-    assert wire_address(canonical) == wire == wire_address(wire)
-    assert {canonical, wire} <= spellings(written)
-    check_address(canonical)
+    assert normalize_email(written) == canonical == normalize_email(canonical) == normalize_email(wire)
+    assert ascii_email(canonical) == wire == ascii_email(wire)
+    assert {canonical, wire} <= email_spellings(written)
+    validate_email_address(canonical)
 
 
 @pytest.mark.parametrize("text", [
@@ -39,6 +39,6 @@ def test_an_address_has_one_spelling(written, canonical, wire):
 ])  # fmt: skip
 def test_what_is_none_is_refused_with_one_sentence_and_read_without_harm(text):
     with pytest.raises(ValidationError) as refusal:
-        check_address(canonical_address(text))
+        validate_email_address(normalize_email(text))
     assert refusal.value.messages == ["Enter a valid email address."]
-    assert spellings(text) and wire_address(text) is not None
+    assert email_spellings(text) and ascii_email(text) is not None

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from apps.base.telemetry.access_log import _template, method_of, route_of
+from apps.base.telemetry.access_log import _route_template, method_label, route_of
 from tests.conftest import Key
 
 
@@ -21,7 +21,7 @@ def written(resolver: URLResolver, prefix: str = "") -> list[str]:
 @pytest.mark.pure
 def test_every_page_has_a_template_without_a_sign_of_its_pattern():
     # Those of the API say it themselves (PortalView.route).
-    routes = {_template(each) for each in written(get_resolver()) if not each.startswith(("v1/", "^v1"))}
+    routes = {_route_template(each) for each in written(get_resolver()) if not each.startswith(("v1/", "^v1"))}
     assert {"/account/password/reset/key/{uidb36}-{key}/", "/o/{slug}/settings/integration/", "/healthz"} <= routes
     assert [each for each in routes if set(each) & set("()<>^$\\?[]*+| ") or "//" in each] == []
 
@@ -49,5 +49,5 @@ def test_the_route_of_each_request_is_its_template(path: str, route: str, accept
 @pytest.mark.django_db
 def test_a_made_up_method_is_no_label_of_its_own(client: Client):
     answer: Any = client.generic("SECRETWORD", "/healthz")
-    assert method_of(answer.wsgi_request) == "OTHER"
-    assert method_of(client.put("/healthz").wsgi_request) == "PUT"
+    assert method_label(answer.wsgi_request) == "OTHER"
+    assert method_label(client.put("/healthz").wsgi_request) == "PUT"

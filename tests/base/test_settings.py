@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from integrations_portal.environment.places import database_file
+from integrations_portal.environment.validators import database_file
 from tests.servers import free_port
 
 pytestmark = pytest.mark.pure

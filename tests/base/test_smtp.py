@@ -60,7 +60,9 @@ def test_a_connection_ends_although_the_server_sends_on(
 def test_every_way_to_a_mail_server_has_a_clock(scheme: str) -> None:
     found = urls.mail_server("EMAIL_URL", f"{scheme}://u:p@mail.example:587")
     connection = backends.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
-    assert found["EMAIL_BACKEND"] == "apps.orgs.mail.backends.EmailBackend" and issubclass(connection, backends._Timed)
+    assert found["EMAIL_BACKEND"] == "apps.orgs.mail.backends.EmailBackend" and issubclass(
+        connection, backends._TimeLimitedSMTP
+    )
 
 
 class Taking(socketserver.StreamRequestHandler):

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.base.web.downloads import RISKY, csv_lines, safe_cell
+from apps.base.web.downloads import FORMULA_START, csv_lines, safe_cell
 
 pytestmark = pytest.mark.pure
 TRIGGERS = "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n"
-ESCAPED = re.compile(RISKY.pattern.replace(r"(\A|[;\t\r\n])(?=", r"(\A|[;\t\r\n])'(?=").replace(r"|\A(?=", r"|\A'(?="))
+ESCAPED = re.compile(
+    FORMULA_START.pattern.replace(r"(\A|[;\t\r\n])(?=", r"(\A|[;\t\r\n])'(?=").replace(r"|\A(?=", r"|\A'(?=")
+)
 
 
 def read_back(cell):

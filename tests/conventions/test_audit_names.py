@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from apps.audit.vocabulary import NAME, SENTENCES
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.credentials.key_status import CHANGES
 from tests.conventions.tree import ROOT, calls_in, python_modules, texts, tree_of
 
@@ -38,7 +38,7 @@ def names_of_the_admin() -> set[str]:
 def names_of_changes() -> set[str]:
     """Return what rotations and other changes of a key are recorded as, by its kind."""
     done = ["rotated", *(change.done for change in CHANGES.values())]
-    return {f"{kind.kind}.{each}" for kind in KINDS.values() for each in done}
+    return {f"{kind.kind}.{each}" for kind in KEY_KINDS.values() for each in done}
 
 
 def actions_named() -> set[str]:

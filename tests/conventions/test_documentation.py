@@ -12,7 +12,7 @@ from apps.base import errors
 from apps.base.error_codes import ERROR_CODES
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
 from apps.credentials import key_status
-from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
 from integrations_portal.urls import APPS
 from tests.conventions.tree import (
     ROOT,
@@ -143,7 +143,7 @@ def test_every_error_code_is_on_the_portals_own_page():
 
 
 def test_every_event_type_is_in_the_contract():
-    assert unnamed({*PORTAL_EVENTS, *HOST_EVENTS}, "docs/api.md") == []
+    assert unnamed({*PORTAL_EVENTS, *HOST_PRODUCT_EVENTS}, "docs/api.md") == []
 
 
 def test_every_scope_and_key_type_is_in_the_contract():

@@ -16,8 +16,8 @@ from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.audit.vocabulary import SENTENCES
 from apps.base.extension_points import periodic_jobs
 from apps.base.permissions import ADMIN, Permission
-from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
-from integrations_portal.environment.reader import Environment
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
+from integrations_portal.environment.variables import Environment
 from tests.conventions.test_documentation import anchors, metric_names, raised_codes, settings_variables
 from tests.conventions.tree import ROOT, calls_in, documents, read, repository_files
 
@@ -116,9 +116,9 @@ def test_every_permission_is_explained():
 
 
 def test_no_event_type_or_action_is_named_that_is_not_there():
-    prefixes = {name.partition(".")[0] for name in (*PORTAL_EVENTS, *HOST_EVENTS, *SENTENCES)}
+    prefixes = {name.partition(".")[0] for name in (*PORTAL_EVENTS, *HOST_PRODUCT_EVENTS, *SENTENCES)}
     jobs = {sweep.name for sweep in periodic_jobs.registered()}
-    known = {*PORTAL_EVENTS, *HOST_EVENTS, *SENTENCES, *TYPES_OF_EXAMPLES, *jobs}
+    known = {*PORTAL_EVENTS, *HOST_PRODUCT_EVENTS, *SENTENCES, *TYPES_OF_EXAMPLES, *jobs}
     pattern = rf"(?<![\w./])(?:{'|'.join(sorted(prefixes))})\.[a-z_]+(?![\w(./])"
     assert [each for each in unknown(pattern, known) if not FILE.fullmatch(each.rpartition(" ")[2])] == []
 

@@ -13,10 +13,10 @@ from rest_framework import serializers
 
 from apps.base.crypto.secrets import new_key
 from apps.base.models import SpentForm
-from apps.base.rest.fields import IPAddress, Text
+from apps.base.rest.fields import IPAddress, PlainText
 from apps.base.rest.serializers import StrictSerializer
-from apps.base.text.rules import plain_text
-from apps.base.web.forms import MailAddressField
+from apps.base.text.validation import validate_plain_text
+from apps.base.web.forms import EmailAddressField
 from apps.webhooks.models import Endpoint, Event
 from tests.conventions.conftest import Samples
 from tests.conventions.routes import routes, routes_for
@@ -76,7 +76,7 @@ def refuses_secrets(field: Any) -> bool:
 
 def test_every_text_of_a_body_is_checked():
     found = list(texts_of_bodies())
-    assert {name for name, field in found if type(field) is Text} > {
+    assert {name for name, field in found if type(field) is PlainText} > {
         "name",
         "description",
         "subject",
@@ -84,9 +84,11 @@ def test_every_text_of_a_body_is_checked():
         "id",
         "device_id",
     }
-    odd = {name for name, field in found if not isinstance(field, (Text, IPAddress, serializers.EmailField))}
+    odd = {name for name, field in found if not isinstance(field, (PlainText, IPAddress, serializers.EmailField))}
     assert odd == set(OPAQUE)
-    assert [name for name, field in found if isinstance(field, Text) and plain_text not in field.validators] == []
+    assert [
+        name for name, field in found if isinstance(field, PlainText) and validate_plain_text not in field.validators
+    ] == []
 
 
 def test_every_text_of_a_form_is_checked():
@@ -94,7 +96,7 @@ def test_every_text_of_a_form_is_checked():
     ours = [form for form in all_forms() if form.__module__.startswith("apps.")]
     fields = [(form, name, field) for form in ours for name, field in form.base_fields.items()]
     texts = [
-        each for each in fields if isinstance(each[2], forms.CharField) and not isinstance(each[2], MailAddressField)
+        each for each in fields if isinstance(each[2], forms.CharField) and not isinstance(each[2], EmailAddressField)
     ]
     assert len(texts) > 30
     missing = {

@@ -59,9 +59,9 @@ def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, 
     sealing, mail, unused = (
         found[name] for name in ("audit.seal_entries", "orgs.send_mail", "webhooks.advance_replays")
     )
-    assert (sealing.seconds, sealing.succeeded, sealing.failed_at, sealing.is_in_trouble) == (0.25, 1, None, False)
+    assert (sealing.seconds, sealing.succeeded, sealing.failed_at, sealing.has_failed) == (0.25, 1, None, False)
     assert sealing.ran_at == sealing.done_at and (datetime.now(UTC) - sealing.ran_at).total_seconds() < 60
-    assert (mail.seconds, mail.succeeded, mail.overran, mail.is_in_trouble) == (60, 1, 1, True)
+    assert (mail.seconds, mail.succeeded, mail.overran, mail.has_failed) == (60, 1, 1, True)
     assert (unused.ran_at, unused.done_at, unused.succeeded) == (None, None, 0)
     olga = browser_of(working_operator)
     page = olga.get(reverse("admin:jobs")).content.decode()

@@ -23,9 +23,9 @@ from apps.api_keys.actions import Lifetime
 from apps.base.actor import system
 from apps.base.rest.snippets import LANGUAGES, SDK_KEY, render_snippet
 from apps.webhooks.models import Delivery, DeliveryStatus
-from integrations_portal.api_docs.rate_limits import WAITING
+from integrations_portal.api_docs.rate_limits import RETRY_EXAMPLE
 from integrations_portal.api_docs.reference import ServedOperation, served_operations
-from integrations_portal.overview import steps
+from integrations_portal.overview import first_steps
 from integrations_portal.urls import documented
 from tests.conftest import Api
 
@@ -233,7 +233,7 @@ def test_the_code_that_waits_waits(monkeypatch):
     monkeypatch.setattr(Busy, "answers", [])
     waits, scope = [], {}
     monkeypatch.setattr("time.sleep", waits.append)
-    exec(WAITING, scope)
+    exec(RETRY_EXAMPLE, scope)
     with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with requests.Session() as session:
@@ -244,7 +244,7 @@ def test_the_code_that_waits_waits(monkeypatch):
 
 def test_the_command_of_the_overview_is_answered(live_server, settings, acme, acme_key, tmp_path):
     settings.PUBLIC_URL = live_server.url
-    step = next(step for step in steps.made(system(acme.pk), "acme") if "curl" in str(step["text"]))
+    step = next(step for step in first_steps.made(system(acme.pk), "acme") if "curl" in str(step["text"]))
     with in_a_shell(tmp_path, pytest.MonkeyPatch()) as run:
         assert run(step["text"], {"PORTAL_API_KEY": acme_key.text}).body["organization"]["slug"] == "acme"
         assert "\n" not in step["text"]

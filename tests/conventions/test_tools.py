@@ -13,14 +13,14 @@ import pytest
 import yaml
 
 import integrations_portal
-from manage import NEWEST, OLDEST
+from manage import MAX_PYTHON, MIN_PYTHON
 from tests.conventions.tree import ROOT, python_modules, read
 
 pytestmark = pytest.mark.pure
 
 TARGETS = ("demo", "test", "coverage", "lint", "bench", "docs", "locale")
 PROJECT = tomllib.loads(read("pyproject.toml"))
-PYTHONS = [f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
+PYTHONS = [f"3.{minor}" for minor in range(MIN_PYTHON[1], MAX_PYTHON[1] + 1)]
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
@@ -50,7 +50,7 @@ def test_the_workflow_runs_what_contributing_asks_for_on_every_python():
 
 
 def test_the_project_promises_the_pythons_that_manage_py_takes():
-    promised = f">=3.{OLDEST[1]},<3.{NEWEST[1] + 1}"
+    promised = f">=3.{MIN_PYTHON[1]},<3.{MAX_PYTHON[1] + 1}"
     assert PROJECT["project"]["requires-python"] == promised
     assert PROJECT["tool"]["mypy"]["python_version"] == PYTHONS[0]
     assert PROJECT["tool"]["ruff"]["target-version"] == PYTHONS[0].replace("3.", "py3")

@@ -17,7 +17,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import ApiCall, AuditEntry, RefusedCalls
 from apps.base.actor import system
 from apps.base.crypto.secrets import checksum, new_key, parse_key
-from apps.base.text.rules import UNREADABLE
+from apps.base.text.validation import INVISIBLE_CHARACTERS
 from apps.credentials import api as door
 from apps.credentials.leaks import report_leak, without_key
 from apps.notices.models import Notice
@@ -303,7 +303,7 @@ def test_the_place_reads_as_it_is_written(acme_key):
     key = parse_key(acme_key.text)
     assert without_key("https://x.example/a\u202egpj\u200b.exe", key) == "https://x.example/a gpj .exe"
     shown = without_key(f"see%20%E2%80%AEthis%0A{acme_key.text}", key)
-    assert not UNREADABLE.search(shown)
+    assert not INVISIBLE_CHARACTERS.search(shown)
 
 
 def test_the_reported_key_is_stored_nowhere(acme, acme_key, ada):

@@ -13,7 +13,7 @@ import pytest
 from apps.base.crypto.secrets import checksum, new_key
 from apps.credentials.gate import key_check, key_rows
 from apps.credentials.gate.key_rows import DUMMY_DIGEST
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 
 pytestmark = pytest.mark.django_db
 
@@ -40,11 +40,11 @@ def time_of(text: str) -> float:
 
 def difference(unknown: list[float], wrong: list[float]) -> tuple[float, float]:
     """Return the difference of the medians, and three standard errors of it, from the middle half."""
-    spreads = []
+    includes_successors = []
     for times in (unknown, wrong):
         quarter, _middle, three_quarters = statistics.quantiles(times, n=4)
-        spreads.append((three_quarters - quarter) / 1.349 * 1.253 / len(times) ** 0.5)
-    error = (spreads[0] ** 2 + spreads[1] ** 2) ** 0.5
+        includes_successors.append((three_quarters - quarter) / 1.349 * 1.253 / len(times) ** 0.5)
+    error = (includes_successors[0] ** 2 + includes_successors[1] ** 2) ** 0.5
     return abs(statistics.median(unknown) - statistics.median(wrong)), 3 * error
 
 
@@ -68,7 +68,7 @@ def test_an_unknown_id_takes_as_long_as_a_wrong_secret(acme_key):
 
 
 def test_an_unknown_id_still_reads_and_checks_one_row(acme, make_key, monkeypatch):
-    key, rows, seen = make_key(acme, "users:read"), KINDS["ipk_"].rows, []
+    key, rows, seen = make_key(acme, "users:read"), KEY_KINDS["ipk_"].rows, []
 
     def matches(_text, stored, _pepper_id):
         seen.append(stored)

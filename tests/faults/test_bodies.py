@@ -250,5 +250,5 @@ def test_every_command_that_starts_the_web_speaks_http_1_and_ends_and_starts_its
 
 
 def test_the_demo_speaks_http_1_and_ends_its_processes():
-    text = (ROOT / "integrations_portal/demo/early.py").read_text().replace('", "', " ")
+    text = (ROOT / "integrations_portal/demo/web_server.py").read_text().replace('", "', " ")
     assert text.count("--interface wsgi") == 1 and "--http 1 --workers-kill-timeout " in text

@@ -21,7 +21,7 @@ from apps.orgs.accounts.failed_sign_ins import Step
 from apps.orgs.models import OutgoingMail
 from apps.webhooks.stats import counters
 from apps.webhooks.view_models.failure_labels import ERROR_LABELS
-from integrations_portal.metrics.retention import KINDS
+from integrations_portal.metrics.retention import LAG_BY_KIND
 from tests.conventions.test_documentation import metric_names
 from tests.metrics.scraping import families, labels, samples
 
@@ -45,11 +45,13 @@ def test_labels_that_are_known_are_there_from_the_first_scrape():
         assert found[("portal_job_last_success_timestamp_seconds", labels(job=job))] == 0
     for step in Step:
         assert ("portal_sign_in_failures_total", labels(step=step)) in found
-    assert [found[("portal_retention_lag_seconds", labels(kind=kind))] for kind in KINDS] == [0] * len(KINDS)
+    assert [found[("portal_retention_lag_seconds", labels(kind=kind))] for kind in LAG_BY_KIND] == [0] * len(
+        LAG_BY_KIND
+    )
     # One that came with its first count would hide that one from rate() and increase().
     for outcome in ("succeeded", *ERROR_LABELS):
         assert found[("portal_webhook_attempts_total", labels(outcome=outcome))] == 0
-    assert set(ERROR_LABELS) == set(counters.ERRORS)
+    assert set(ERROR_LABELS) == set(counters.ATTEMPT_ERRORS)
     assert found[("portal_backup_last_success_timestamp_seconds", ())] == 0
 
 

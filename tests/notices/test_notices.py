@@ -238,7 +238,7 @@ def test_the_trouble_of_one_organization_does_not_keep_the_others_waiting(acme, 
 
     real = Notice.objects.awaiting_mail().count()
     monkeypatch.setattr(
-        "apps.orgs.mail.jobs.describe", lambda each, slug: fail(each) if slug == "acme" else _plain(each)
+        "apps.orgs.mail.jobs.notice_context", lambda each, slug: fail(each) if slug == "acme" else _plain(each)
     )
     assert mail_notices() == 1 == real - 1
     assert Notice.objects.get(mailed_at=None) == broken

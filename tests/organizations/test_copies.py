@@ -9,7 +9,7 @@ from allauth.mfa.models import Authenticator
 
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
-from apps.base.extension_points.data_export_providers import in_batches
+from apps.base.extension_points.data_export_providers import iterate_in_batches
 from apps.base.web import downloads
 from apps.orgs.data_export import FILES
 from apps.orgs.lifecycle import suspension
@@ -102,8 +102,8 @@ def test_it_is_read_in_batches(acme, django_assert_max_num_queries):
     for _ in range(7):
         publishing.publish(organization_id=acme.pk, event_type="order.created", data=DATA)
     rows = Event.objects.filter(organization=acme)
-    assert [len(batch) for batch in in_batches(rows, 3)] == [3, 3, 1]
-    assert [len(batch) for batch in in_batches(rows, 7)] == [7]
+    assert [len(batch) for batch in iterate_in_batches(rows, 3)] == [3, 3, 1]
+    assert [len(batch) for batch in iterate_in_batches(rows, 7)] == [7]
 
 
 @pytest.mark.pure

@@ -6,7 +6,7 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.permissions import Permission
 from apps.notices import actions as notices
-from apps.notices.texts import KINDS
+from apps.notices.texts import TEXTS
 from apps.orgs.mail.jobs import mail_notices
 from apps.orgs.mail.recipients import GROUPS, SECURITY, group_of
 from apps.orgs.models import Membership, Organization, OutgoingMail
@@ -38,7 +38,7 @@ def choose(acme, **groups):
 
 
 def test_every_kind_has_a_group():
-    assert {group_of(kind) for kind in KINDS} <= set(GROUPS)
+    assert {group_of(kind) for kind in TEXTS} <= set(GROUPS)
     assert (
         group_of("something.new") == SECURITY == group_of("api_key.leaked_revoked") == group_of("organization.closed")
     )

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
 from apps.audit.models import AuditEntry
-from apps.orgs.adapter import is_own_path
+from apps.orgs.adapter import is_local_path
 from apps.orgs.mail.token_links import confirm_address_link, set_password_link
 from apps.orgs.models import Membership, Organization, OutgoingMail
 from apps.webhooks.models import Event
@@ -99,8 +99,8 @@ ELSEWHERE = (
 
 
 def test_only_a_plain_path_is_one_of_this_site():
-    assert [path for path in ELSEWHERE if is_own_path(path)] == ["/%0d%0aSet-Cookie:x"], "which stays a path, encoded"
-    assert is_own_path("/o/acme/settings/integration/?tab=x&y=1") and not is_own_path("")
+    assert [path for path in ELSEWHERE if is_local_path(path)] == ["/%0d%0aSet-Cookie:x"], "which stays a path, encoded"
+    assert is_local_path("/o/acme/settings/integration/?tab=x&y=1") and not is_local_path("")
 
 
 @pytest.mark.parametrize("path", ELSEWHERE[:2] + ELSEWHERE[8:10])

@@ -150,7 +150,7 @@ def test_garbage_is_refused(browser_of, ada, credential):
 
 def test_a_broken_answer_is_refused_wherever_it_is_broken(browser_of, ada, monkeypatch):
     """Every byte of an attestation is read by code that expects it to be right."""
-    monkeypatch.setattr("apps.orgs.accounts.two_step_views.TRIES", "1000/m")
+    monkeypatch.setattr("apps.orgs.accounts.two_step_views.RATE_LIMIT", "1000/m")
     browser, passkey = browser_of(ada), Passkey()
     good = json.loads(passkey.register(asked_of(browser.get(ADD), "creation_options")))
     whole = good["response"]["attestationObject"]

@@ -78,9 +78,9 @@ def test_an_address_with_a_nul_is_a_wrong_one(ada, email):
 
 
 def test_a_flood_is_a_few_entries(ada, monkeypatch, counted):
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.FAILURES", "1000/5m")
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_INS", "1000/m")
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.TRIES", "1000/5m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.FAILURE_LIMIT", "1000/5m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_IN_LIMIT", "1000/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.ATTEMPT_LIMIT", "1000/5m")
     monkeypatch.setattr("allauth.account.forms.LoginForm.clean", _refuse)
     for _ in range(120):
         sign_in("ada@acme.example", "wrong")
@@ -147,7 +147,7 @@ def test_the_fifth_wrong_code_after_a_right_password_is_a_mail(ada, acme, counte
 
 def test_wrong_codes_that_come_slowly_are_told_of_too(ada, monkeypatch):
     give_app(ada)
-    monkeypatch.setattr("apps.base.web.second_step.FAILURE_SECONDS", 0)
+    monkeypatch.setattr("apps.base.web.second_step.FAILURE_WINDOW_SECONDS", 0)
     for number in range(5):
         after_password(ada).post(STEP, {"code": "000000"})
         assert mails(ada) == (number == 4)
@@ -199,7 +199,7 @@ def test_the_entry_reads_as_a_sentence(ada, browser_of):
 
 def test_a_code_that_is_not_looked_at_costs_the_network_nothing(ada, monkeypatch, person, acme):
     give_app(ada)
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.CODES", "6/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.CODE_LIMIT", "6/m")
     answers = [after_password(ada).post(STEP, {"code": "000000"}).status_code for _ in range(8)]
     assert answers == [200] * 5 + [429] * 3
     other = person("Other", acme)
@@ -208,8 +208,8 @@ def test_a_code_that_is_not_looked_at_costs_the_network_nothing(ada, monkeypatch
 
 
 def test_a_refused_try_costs_the_network_nothing(ada, monkeypatch, person, acme):
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.TRIES", "2/5m")
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_INS", "4/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.ATTEMPT_LIMIT", "2/5m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_IN_LIMIT", "4/m")
     answers = [sign_in(ada.email, PASSWORD).status_code for _ in range(6)]
     assert answers == [302, 302, 429, 429, 429, 429]
     other = person("Other", acme)

@@ -111,7 +111,7 @@ def test_right_passwords_are_not_counted_as_wrong_ones(ada):
 
 
 def test_one_network_is_limited_and_an_ipv6_household_is_one(db, monkeypatch):
-    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_INS", "3/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_IN_LIMIT", "3/m")
     answers = [
         Client(REMOTE_ADDR=f"2001:db8:0:1::{number:x}").post(LOGIN, {"login": f"{number}@x.example", "password": "x"})
         for number in range(4)
@@ -119,7 +119,7 @@ def test_one_network_is_limited_and_an_ipv6_household_is_one(db, monkeypatch):
     assert [answer.status_code for answer in answers[-2:]] == [200, 429]
     other = Client(REMOTE_ADDR="2001:db8:0:2::1").post(LOGIN, {"login": "x@x.example", "password": "x"})
     assert other.status_code == 200
-    assert form_limits.address_network("nonsense") == "nonsense"
+    assert form_limits.rate_limit_address("nonsense") == "nonsense"
 
 
 def test_mails_for_one_address_are_limited(db):

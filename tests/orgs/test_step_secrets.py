@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.base.crypto.authenticator_secrets import decrypt_secret, encrypt_secret, reencrypt
 from apps.base.crypto.encrypted_fields import CannotDecrypt
-from apps.base.crypto.reencryption import older_values, reencrypt_all, undecryptable_values
+from apps.base.crypto.reencryption import reencrypt_all, undecryptable_values, values_under_older_keys
 from apps.base.web import second_step
 from tests.authenticators import SECRET, code_now, give_app
 from tests.orgs.test_second_step import set_up
@@ -95,10 +95,10 @@ def test_a_new_encryption_key_takes_them_along(ada, ann, acme, settings):
     reencrypt(give_app(ada).pk)
     give_app(ann)
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
-    assert older_values() == {"old": 1, "-": 1}
+    assert values_under_older_keys() == {"old": 1, "-": 1}
     out = io.StringIO()
     call_command("rotate_encryption_key", "--json", stdout=out)
-    assert json.loads(out.getvalue())["encrypted_anew"] == 2 and not older_values()
+    assert json.loads(out.getvalue())["encrypted_anew"] == 2 and not values_under_older_keys()
     settings.ENCRYPTION_KEYS = {"new": NEW}
     assert kept(ada).startswith("v1:new:")
     for user in (ada, ann):

@@ -177,7 +177,7 @@ def test_devices_are_listed_with_versions_and_without_digests(browser, full):
 
 
 def test_devices_come_in_pages(browser, ios, monkeypatch):
-    monkeypatch.setattr("apps.sdk_keys.view_models.DEVICES_A_PAGE", 1)
+    monkeypatch.setattr("apps.sdk_keys.view_models.DEVICES_PER_PAGE", 1)
     app = App(ios, app_id=BUNDLE)
     first, second = (app.activate(phone).json()["id"] for phone in ("phone-1", "phone-2"))
     page = browser.get(page_of(ios.row))

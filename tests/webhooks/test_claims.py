@@ -53,7 +53,7 @@ def test_what_is_claimed_carries_all_that_sending_needs(acme: Organization) -> N
     assert (claimed.id, claimed.event_id, claimed.number, claimed.tries_used) == (delivery.pk, accepted.event_id, 1, 1)
     assert claimed.body == delivery.event.body and claimed.endpoint.url == endpoint.url
     assert [secret_id for secret_id, _sealed in claimed.endpoint.secrets] == [endpoint.secrets.get().pk]
-    assert (delivery.status, delivery.lease_token, delivery.attempt_count) == ("sending", claimed.token, 1)
+    assert (delivery.status, delivery.lease_token, delivery.attempt_count) == ("sending", claimed.lease_token, 1)
     lease = (delivery.lease_until - timezone.now()).total_seconds()
     assert claims.lease_seconds() - 5 < lease <= claims.lease_seconds()
     assert abs(claimed.started_at - time.time()) < 5 and not Attempt.objects.exists()

@@ -35,7 +35,7 @@ def test_history_shows_the_url_that_was_requested(
     settings.WEBHOOK_ALLOW_CIDRS = LOOPBACK
     endpoint = make_endpoint(acme, f"{receiver.url}?key=s3cret")
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     old, new = f"{receiver.url}?key=••••", "https://elsewhere.example/in"
     path = f"/v1/webhook-endpoints/{endpoint.public_id}"
     assert ours.patch(path, {"url": new}).status_code == 200
@@ -63,7 +63,7 @@ def test_what_was_not_kept_is_told_only_while_it_is_sure(
     settings.WEBHOOK_ALLOW_CIDRS = LOOPBACK
     endpoint = make_endpoint(acme, receiver.url)
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     kept = digested(acme)[0]
     Attempt.objects.update(url=None)
     # Like rows written before the URL was stored: the digests of those hours stay valid.

@@ -57,7 +57,7 @@ def test_a_delivery_arrives_signed_and_is_recorded(acme: Organization, receiver:
         actor=developer(acme), url=receiver.url, event_types=["*"], headers={"X-Team": "blue"}
     )
     accepted = publish(acme, data={"order_id": "1", "status": "é€", "n": 1.1})
-    assert engine().drain()["succeeded"] == 1
+    assert engine().run_until_idle()["succeeded"] == 1
     (request,) = receiver.requests
     assert Webhook(secret).verify(request.body, request.headers) == json.loads(request.body)
     delivery = Delivery.objects.get()
@@ -81,7 +81,7 @@ def test_an_accept_header_of_the_organization_takes_the_place_of_ours(acme: Orga
         actor=developer(acme), url=receiver.url, event_types=["*"], headers={"Accept": "application/json"}
     )
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     lines = [line.lower() for line in receiver.requests[0].header_lines]
     assert [line for line in lines if line.startswith(b"accept:")] == [b"accept: application/json"]
 
@@ -90,7 +90,7 @@ def test_a_rotation_signs_with_both_secrets_newest_first(acme: Organization, rec
     endpoint, old = actions.create_endpoint(actor=developer(acme), url=receiver.url, event_types=["*"])
     _endpoint, new = actions.rotate_secret(actor=developer(acme), endpoint_id=endpoint.public_id, overlap_seconds=60)
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     (request,) = receiver.requests
     for secret in (old, new):
         Webhook(secret).verify(request.body, request.headers)
@@ -102,7 +102,7 @@ def test_a_failure_is_tried_again_within_the_schedule(acme: Organization, receiv
     receiver.behaviour = receivers.status(503, ("Retry-After", "100"))
     make_endpoint(acme, receiver.url)
     publish(acme)
-    assert engine().drain()["failed"] == 1
+    assert engine().run_until_idle()["failed"] == 1
     delivery, attempt = Delivery.objects.get(), Attempt.objects.get()
     wait = (delivery.next_attempt_at - attempt.started_at).total_seconds()
     assert 99 < wait < 103 and delivery.next_attempt_reason == "retry_after"
@@ -114,7 +114,7 @@ def test_the_last_attempt_exhausts(acme: Organization, settings: Any) -> None:
     make_endpoint(acme, f"http://127.0.0.1:{closed_port()}/")
     publish(acme)
     for _round in range(5):
-        engine().drain()
+        engine().run_until_idle()
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempt_count) == ("exhausted", 3)
     assert set(Attempt.objects.values_list("error", flat=True)) == {"connection_failed"}
@@ -124,7 +124,7 @@ def test_a_refused_address_counts_and_shows_nothing(acme: Organization, settings
     make_endpoint(acme, "http://127.0.0.1:9999/x")
     publish(acme)
     settings.WEBHOOK_ALLOW_CIDRS = ()
-    Engine("strict").drain()
+    Engine("strict").run_until_idle()
     attempt = Attempt.objects.get()
     assert (attempt.error, attempt.address, attempt.duration_ms) == ("connection_failed", "", None)
     assert set(attempt.timings_ms.values()) == {None}
@@ -135,7 +135,7 @@ def test_a_gone_receiver_is_disabled_at_once(acme: Organization, receiver: Recei
     receiver.behaviour = receivers.status(410)
     endpoint = make_endpoint(acme, receiver.url)
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.disabled_reason) == ("disabled", "gone")
     assert statuses(acme) == ["held"]
@@ -148,7 +148,7 @@ def test_a_test_send_is_one_attempt_and_not_in_health(acme: Organization, receiv
     endpoint = make_endpoint(acme, receiver.url)
     actions.pause_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id)
     delivery = actions.send_test(actor=developer(acme), endpoint_id=endpoint.public_id)
-    engine().drain()
+    engine().run_until_idle()
     delivery.refresh_from_db()
     endpoint.refresh_from_db()
     assert (delivery.status, delivery.attempt_count) == ("exhausted", 1)

@@ -91,7 +91,7 @@ def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest
         made = [type("Claimed", (), {"endpoint": snapshot})() for _number in range(count)]
         slots.add(made, clock[0])
         started = []
-        for _at, each in slots.startable():
+        for _at, each in slots.pop_startable():
             slots.start(each)
             started.append(each)
         return started

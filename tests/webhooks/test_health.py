@@ -31,7 +31,7 @@ def record(endpoint: Endpoint, *batches: str) -> Endpoint:
     """Record attempts: ``+`` success, ``-`` failure, ``x`` exhausted, ``g`` gone."""
     for batch in batches:
         endpoint_health.update_health(
-            endpoint_health.tallies_of((sent_to(endpoint), each == "+", each == "x", each == "g") for each in batch)
+            endpoint_health.tally_attempts((sent_to(endpoint), each == "+", each == "x", each == "g") for each in batch)
         )
     endpoint.refresh_from_db()
     return endpoint
@@ -127,7 +127,7 @@ def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
     in_threads(
         8,
         lambda _number: endpoint_health.update_health(
-            endpoint_health.tallies_of([(sent_to(endpoint), False, False, False)])
+            endpoint_health.tally_attempts([(sent_to(endpoint), False, False, False)])
         ),
     )
     endpoint.refresh_from_db()
@@ -141,7 +141,7 @@ def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organizatio
     endpoint = make_endpoint(acme)
     record(endpoint, "+")
     with django_assert_num_queries(1):
-        endpoint_health.update_health(endpoint_health.tallies_of([(sent_to(endpoint), True, False, False)]))
+        endpoint_health.update_health(endpoint_health.tally_attempts([(sent_to(endpoint), True, False, False)]))
 
 
 # Announcements, with successes mixed in
@@ -350,7 +350,7 @@ def test_hosts_that_never_answered_or_long_ago_prove_nothing() -> None:
 
 def test_a_fresh_process_asks_the_rows(acme: Organization) -> None:
     endpoints = [make_endpoint(acme, f"https://h{number}.example.com") for number in range(3)]
-    watch = NetworkWatch(endpoint_health.answered_recently, Clock())
+    watch = NetworkWatch(endpoint_health.responded_recently, Clock())
     for endpoint in endpoints:
         record(endpoint, "+")
         watch.add(endpoint.url, endpoint.pk, unreached())
@@ -370,12 +370,12 @@ def test_what_the_old_url_still_answers_says_nothing_of_the_new_one(acme: Organi
     old = sent_to(endpoint)
     actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
     endpoint_health.update_health(
-        endpoint_health.tallies_of((old, False, each == "x", each == "g") for each in attempts)
+        endpoint_health.tally_attempts((old, False, each == "x", each == "g") for each in attempts)
     )
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.health, endpoint.failures_in_a_row) == ("enabled", "healthy", 0)
     record(endpoint, "-" * 9)
-    endpoint_health.update_health(endpoint_health.tallies_of([(old, True, False, False)]))
+    endpoint_health.update_health(endpoint_health.tally_attempts([(old, True, False, False)]))
     assert record(endpoint, "-").health == "failing" and actions_recorded() == ["endpoint.failing"]
 
 

@@ -45,7 +45,7 @@ def test_it_is_opened_once_and_recorded(browser_of, dev, acme):
 def test_what_is_published_arrives_signed_without_a_network(browser_of, dev, acme):
     inbox = open_inbox(acme)
     publish(acme)
-    counts = engine().drain()
+    counts = engine().run_until_idle()
     assert (counts["succeeded"], DIALLED) == (1, [])
     delivery = Delivery.objects.get()
     attempt = delivery.attempts.get()
@@ -62,14 +62,14 @@ def test_a_test_send_leads_back_to_the_inbox_and_arrives(browser_of, dev, acme):
     browser = browser_of(dev)
     answer = browser.post(at(inbox, "test/"), {"event_type": "invoice.paid", "back": "inbox"})
     assert answer["Location"] == PAGE
-    engine().drain()
+    engine().run_until_idle()
     assert "invoice.paid Test Signature right" in text_of(browser.get(PAGE + "?part=list"))
 
 
 def test_a_signature_of_a_secret_that_ended_is_said_to_be_so(browser_of, dev, acme):
     inbox = open_inbox(acme)
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     actions.rotate_secret(actor=system(acme.pk), endpoint_id=inbox.public_id, overlap_seconds=0)
     words = text_of(browser_of(dev).get(PAGE))
     assert "Not verified" in words and "signed with a secret that is no longer valid" in words
@@ -79,7 +79,7 @@ def test_pause_holds_for_it_like_for_any_other(acme):
     inbox = open_inbox(acme)
     actions.pause_endpoint(actor=system(acme.pk), endpoint_id=inbox.public_id)
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     assert Delivery.objects.get().status == "held"
 
 

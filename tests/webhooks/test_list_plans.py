@@ -16,7 +16,7 @@ from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.models.deliveries import HAD_ERRORS
-from apps.webhooks.stats.list_conditions import Constant, with_literal_constants
+from apps.webhooks.stats.list_conditions import SqlLiteral, with_literal_constants
 from tests.engines import make_endpoint, publish
 
 pytestmark = pytest.mark.django_db
@@ -106,8 +106,8 @@ def test_the_list_of_endpoints_counts_a_backlog_up_to_a_bound(browser_of: Any, v
 @pytest.mark.pure
 def test_only_words_of_our_own_are_written_into_sql() -> None:
     with pytest.raises(ValueError, match="words of our own"):
-        Constant("x' OR 1=1").as_sql(None, None)
-    assert (Constant("held").as_sql(None, None), Constant(1).as_sql(None, None)) == (("'held'", ()), ("1", ()))
+        SqlLiteral("x' OR 1=1").as_sql(None, None)
+    assert (SqlLiteral("held").as_sql(None, None), SqlLiteral(1).as_sql(None, None)) == (("'held'", ()), ("1", ()))
     (_first, (_name, expression)) = with_literal_constants(HAD_ERRORS).children
-    assert isinstance(expression, CombinedExpression) and isinstance(expression.rhs, Constant)
+    assert isinstance(expression, CombinedExpression) and isinstance(expression.rhs, SqlLiteral)
     assert with_literal_constants(~Q(status="held")).negated

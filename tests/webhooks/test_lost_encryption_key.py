@@ -51,7 +51,7 @@ def test_a_change_keeps_headers_that_come_back_with_their_key(endpoint, settings
 def test_a_secret_rotated_without_overlap_brings_it_back(endpoint, acme, receiver, settings):
     settings.ENCRYPTION_KEYS = ANOTHER
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     assert receiver.requests == [] and statuses(acme) == ["pending"]
     with pytest.raises(CannotDecrypt):
         _ = Endpoint.objects.get(pk=endpoint.pk).headers
@@ -59,6 +59,6 @@ def test_a_secret_rotated_without_overlap_brings_it_back(endpoint, acme, receive
     actions.rotate_secret(actor=actor, endpoint_id=endpoint.public_id, overlap_seconds=0)
     actions.update_endpoint(actor=actor, endpoint_id=endpoint.public_id, headers={"X-Team": "red"})
     actions.send_test(actor=actor, endpoint_id=endpoint.public_id)
-    engine().drain()
+    engine().run_until_idle()
     assert receiver.requests[0].headers["x-team"] == "red"
     assert AuditEntry.objects.filter(action="endpoint.secret_rotated").count() == 1

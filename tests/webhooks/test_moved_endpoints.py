@@ -59,10 +59,10 @@ def test_stored_header_values_stay_with_their_server(
         answer = ours.patch(path_of(endpoint), body)
         row = Endpoint.objects.get(pk=endpoint.pk)
         if not is_elsewhere:
-            assert answer.status_code == 200 and row.own_headers == STORED
+            assert answer.status_code == 200 and row.custom_headers == STORED
             continue
         assert answer.status_code == 400 and list(answer.json()["fields"]) == ["headers"], answer.content
-        assert (row.url, row.own_headers, row.updated_at) == (endpoint.url, STORED, endpoint.updated_at)
+        assert (row.url, row.custom_headers, row.updated_at) == (endpoint.url, STORED, endpoint.updated_at)
     assert not is_elsewhere or ours.patch(path_of(endpoint), {"url": url, "headers": {}}).json()["headers"] == {}
 
 
@@ -86,7 +86,7 @@ def test_an_endpoint_without_headers_moves_as_before_and_new_values_go_with_it(o
     endpoint = make_endpoint(acme)
     assert ours.patch(path_of(endpoint), {"url": "https://one.example/in"}).status_code == 200
     moved = ours.patch(path_of(endpoint), {"url": "https://two.example/in", "headers": {"X-Team": "red"}})
-    assert moved.status_code == 200 and Endpoint.objects.get().own_headers == {"X-Team": "red"}
+    assert moved.status_code == 200 and Endpoint.objects.get().custom_headers == {"X-Team": "red"}
     mixed = ours.patch(path_of(endpoint), {"url": "https://one.example/in", "headers": {"X-Team": "••••", "X-A": "1"}})
     assert mixed.status_code == 400 and Endpoint.objects.get().url == "https://two.example/in"
 
@@ -96,7 +96,7 @@ def test_headers_of_a_lost_key_do_not_move_and_come_back_there(ours: Any, acme: 
     settings.ENCRYPTION_KEYS = {"other": b"o" * 32}
     assert ours.patch(path_of(endpoint), {"url": "https://new.example/in"}).status_code == 400
     assert ours.patch(path_of(endpoint), {"url": "https://new.example/in", "headers": {}}).status_code == 200
-    assert Endpoint.objects.get().own_headers == {}
+    assert Endpoint.objects.get().custom_headers == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -108,7 +108,7 @@ def test_the_new_server_sees_no_old_value_whatever_was_under_way(
     endpoint = make_endpoint(acme, receiver.url, headers=STORED)
     for number in range(3):
         publish(acme, client_id=f"e{number}")
-    engine().drain()
+    engine().run_until_idle()
     assert len(receiver.requests) == 3 and receiver.requests[0].headers["authorization"] == CANARY
     first, second, third = Delivery.objects.order_by("pk")
     Delivery.objects.filter(pk=first.pk).update(status="exhausted", next_attempt_at=None)
@@ -124,7 +124,7 @@ def test_the_new_server_sees_no_old_value_whatever_was_under_way(
     ours.post(f"{path_of(endpoint)}/test")
     ours.post(f"{path_of(endpoint)}/replay", {"status": ["exhausted"]})
     publish(acme, client_id="new")
-    engine().drain()
+    engine().run_until_idle()
     arrived = b"".join(each.head + each.body for each in elsewhere.requests)
     assert len(elsewhere.requests) >= 4 and CANARY.encode() not in arrived and b"x-team" not in arrived.lower()
     assert [each for each in elsewhere.requests if each.headers["x-new"] != "1"] == []
@@ -143,14 +143,14 @@ def test_values_of_a_query_are_for_the_server_and_for_who_edits_alone(
     assert ours.patch(path_of(endpoint), {"url": f"{url}2&b={TOKEN}"}).status_code == 200
     delivery = ours.post(f"{path_of(endpoint)}/test").json()
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     assert TOKEN.encode() in receiver.requests[0].head
     # Retried, resent and disabled by 410: each creates audit entries, notifications and events.
     ours.post(f"/v1/deliveries/{Delivery.objects.get(test=False).public_id}/retry")
     ours.post(f"{path_of(endpoint)}/replay", {"status": ["succeeded"]})
     receiver.behaviour = status_of(410)
     publish(acme)
-    engine().drain()
+    engine().run_until_idle()
     ours.post(f"{path_of(endpoint)}/enable")
     ada_sees = browser_of(ada)
     here = f"/o/acme/settings/integration/webhooks/{endpoint.public_id}/"

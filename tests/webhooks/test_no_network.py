@@ -19,7 +19,7 @@ from tests.engines import LOOPBACK, make_endpoint, publish
 from tests.name_server import SERVER_FAILURE, NameServer
 from tests.receivers import closed_port, full_backlog
 from tests.senders import LOCAL, request
-from tests.senders import drain as wait_for
+from tests.senders import run_until_idle as wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
@@ -33,9 +33,11 @@ def names(settings) -> Iterator[NameServer]:
         yield server
 
 
-def drain(names: NameServer) -> dict[str, int]:
+def run_until_idle(names: NameServer) -> dict[str, int]:
     resolver = CaresResolver([names.server])
-    return Engine("test", sender=Sender(max_in_flight=64, policy=LOCAL, resolver=resolver), poll_seconds=0.02).drain()
+    return Engine(
+        "test", sender=Sender(max_in_flight=64, policy=LOCAL, resolver=resolver), poll_seconds=0.02
+    ).run_until_idle()
 
 
 def due_again() -> None:
@@ -58,7 +60,7 @@ def reasons() -> set[str]:
 def test_hosts_that_refuse_the_connection_are_reached(acme: Organization, names: NameServer) -> None:
     known_endpoints(acme, *(f"http://{host}:{closed_port()}/" for host in HOSTS))
     for _number in range(2):
-        done = drain(names)
+        done = run_until_idle(names)
         assert (done["failed"], done["uncounted"], reasons()) == (3, 0, {"retry"})
         due_again()
     assert set(Endpoint.objects.values_list("failures_in_a_row", flat=True)) == {2}
@@ -67,14 +69,14 @@ def test_hosts_that_refuse_the_connection_are_reached(acme: Organization, names:
 def test_names_that_do_not_exist_are_an_answer(acme: Organization, names: NameServer) -> None:
     names.records["empty.example"] = []
     known_endpoints(acme, *(f"https://{name}.example/" for name in ("one", "two", "three", "empty")))
-    done = drain(names)
+    done = run_until_idle(names)
     assert (done["failed"], done["uncounted"], reasons()) == (4, 0, {"retry"})
 
 
 def test_one_host_that_refuses_proves_the_network(acme: Organization, names: NameServer) -> None:
     names.codes = dict.fromkeys(("one.example", "two.example", "three.example"), SERVER_FAILURE)
     known_endpoints(acme, *(f"https://{name}/" for name in names.codes), f"http://127.0.0.1:{closed_port()}/")
-    assert drain(names)["uncounted"] == 0
+    assert run_until_idle(names)["uncounted"] == 0
 
 
 def test_without_any_answer_the_waits_grow_and_operators_are_told(
@@ -87,7 +89,7 @@ def test_without_any_answer_the_waits_grow_and_operators_are_told(
         known_endpoints(acme, *(f"http://{host}:{stack.enter_context(full_backlog(host))}/" for host in hosts))
         for uncounted, expected in ((1, 2 * MIN_NO_NETWORK_WAIT_SECONDS), (20, MAX_NO_NETWORK_WAIT_SECONDS)):
             Delivery.objects.update(attempt_count=uncounted, uncounted_attempts=uncounted, next_attempt_at=Now())
-            assert drain(names)["uncounted"] >= 3
+            assert run_until_idle(names)["uncounted"] >= 3
             for delivery in Delivery.objects.filter(next_attempt_reason="no_network").annotate(now=Now()):
                 wait = (delivery.next_attempt_at - delivery.now).total_seconds()
                 assert expected * 0.8 - 5 < wait < expected * 1.2

@@ -9,7 +9,7 @@ from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
 from apps.webhooks.types import catalogue, schemas
-from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
 from tests.engines import DATA, developer, in_threads, make_endpoint, publish, statuses
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +129,7 @@ def test_deliveries_held_during_enabling_are_released(acme: Organization) -> Non
 
 def test_the_catalogue_is_complete_and_repeatable() -> None:
     catalogue.ensure_catalogue()
-    assert set(EventType.objects.values_list("name", flat=True)) == {*PORTAL_EVENTS, *HOST_EVENTS}
+    assert set(EventType.objects.values_list("name", flat=True)) == {*PORTAL_EVENTS, *HOST_PRODUCT_EVENTS}
     EventType.objects.filter(name="order.created").update(description="Mine")
     EventType.objects.filter(name="user.created").update(description="Changed")
     catalogue.ensure_catalogue()

@@ -184,7 +184,7 @@ def test_an_event_that_still_waits_for_its_deliveries_is_kept(acme: Organization
 def sides(organization: Organization) -> dict[str, int]:
     found = delivery_totals.count(organization.pk)
     return {
-        name: getattr(found, name) for name in ("accepted", *delivery_totals.SIDES, "missing") if getattr(found, name)
+        name: getattr(found, name) for name in ("accepted", *delivery_totals.STATES, "missing") if getattr(found, name)
     }
 
 
@@ -251,5 +251,5 @@ def test_an_organization_that_chose_fewer_days_keeps_its_rows_so_long(acme: Orga
 def test_the_names_of_walks_fit_their_column(acme: Organization) -> None:
     Organization.objects.filter(pk=acme.pk).update(retention_days_deliveries=1)
     longest = SweepPlace._meta.get_field("name").max_length
-    names = [walk.name for walk in retention._walks()]
+    names = [sweep.name for sweep in retention._walks()]
     assert len(names) == len(set(names)) == 10 and max(map(len, names)) <= longest

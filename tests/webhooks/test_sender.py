@@ -14,7 +14,7 @@ from apps.webhooks.engine.sender import OutboundRequest
 from tests import receivers
 from tests.name_server import NameServer
 from tests.receivers import Received, Receiver, after, ok, raw
-from tests.senders import BODY, HEADERS, drain, request, send, send_among
+from tests.senders import BODY, HEADERS, request, run_until_idle, send, send_among
 
 pytestmark = pytest.mark.pure
 
@@ -36,7 +36,7 @@ def test_the_receiver_gets_exactly_the_planned_bytes(make_sender, receiver) -> N
 def test_nothing_is_added_to_a_request_without_headers(make_sender, receiver) -> None:
     sender = make_sender()
     sender.submit(OutboundRequest(1, receiver.url, [], b""))
-    assert drain(sender)[0].error is None
+    assert run_until_idle(sender)[0].error is None
     assert [line.partition(b":")[0] for line in receiver.requests[0].header_lines] == [
         b"Host",
         b"Content-Length",
@@ -68,7 +68,7 @@ def test_no_custom_header_can_add_another_line(make_sender, receiver, name: str,
     receiver.requests.clear()
     sender = make_sender()
     sender.submit(OutboundRequest(1, receiver.url, [*HEADERS, (name, value)], BODY))
-    (outcome,) = drain(sender)
+    (outcome,) = run_until_idle(sender)
     sender.close()
     try:
         check_header(name, value)
@@ -91,7 +91,7 @@ def test_the_look_up_counts_in_the_limit_and_blocks_nobody(make_sender, receiver
         started = time.monotonic()
         assert send_among(sender, receiver.url).error is None
         assert sender.in_flight == 50
-        outcomes = drain(sender)
+        outcomes = run_until_idle(sender)
         assert time.monotonic() - started < 4  # a look-up alone would end after five
         assert {(each.error, each.hint) for each in outcomes} == {("timed_out", "dns_timed_out")} and len(
             outcomes
@@ -110,7 +110,7 @@ def test_many_in_flight_are_not_held_up_by_slow_ones(make_sender, receiver) -> N
             sender.submit(request(receiver.url, ("fast", number), 10_000))
         assert len(receiver.requests) > 150
         may_answer.set()
-        assert [outcome for outcome in drain(sender) if outcome.error is not None] == []
+        assert [outcome for outcome in run_until_idle(sender) if outcome.error is not None] == []
         assert len(slow_receiver.requests) == 32 and len(receiver.requests) == 200
 
 
@@ -168,5 +168,5 @@ def test_connections_that_a_receiver_closed_unannounced_cost_no_attempt(make_sen
         for number in range(3):
             for _ in range(24):
                 sender.submit(request(closing.url, number, 10_000))
-            assert [each.error for each in drain(sender)] == [None] * 24
+            assert [each.error for each in run_until_idle(sender)] == [None] * 24
         assert len(closing.requests) == 3 * 24

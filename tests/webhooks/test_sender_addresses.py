@@ -49,9 +49,11 @@ BAD_ANSWERS = [
 @pytest.mark.parametrize("answer", BAD_ANSWERS)
 @pytest.mark.parametrize("name", ["hooks.example.com", "metadata.google.internal", "127.0.0.1.nip.io"])
 def test_one_bad_answer_refuses_the_name(make_sender, name: str, answer: list[str]) -> None:
-    dialled: list[tuple[str, int]] = []
-    sender = make_sender(policy=STRICT, resolver=StubResolver({name: [answer]}), on_socket=refuse_into(dialled))
-    assert send(sender, f"https://{name}/").refused and dialled == []
+    connected_address: list[tuple[str, int]] = []
+    sender = make_sender(
+        policy=STRICT, resolver=StubResolver({name: [answer]}), on_socket=refuse_into(connected_address)
+    )
+    assert send(sender, f"https://{name}/").refused and connected_address == []
 
 
 @pytest.mark.parametrize(
@@ -65,10 +67,10 @@ def test_one_bad_answer_refuses_the_name(make_sender, name: str, answer: list[st
     ],
 )
 def test_only_what_was_checked_is_dialled(make_sender, url: str, answers: list[str], expected: set) -> None:
-    dialled: list[tuple[str, int]] = []
+    connected_address: list[tuple[str, int]] = []
     names = {host: [answers] for host in ("hooks.example.com", "a.b")}
-    send(make_sender(policy=STRICT, resolver=StubResolver(names), on_socket=refuse_into(dialled)), url)
-    assert set(dialled) == expected
+    send(make_sender(policy=STRICT, resolver=StubResolver(names), on_socket=refuse_into(connected_address)), url)
+    assert set(connected_address) == expected
 
 
 def test_localhost_is_dialled_at_the_loopback_address_and_named_as_it_was_written(make_sender, receiver) -> None:
@@ -87,9 +89,9 @@ def test_localhost_is_dialled_at_the_loopback_address_and_named_as_it_was_writte
     ["https://10.0.0.1/", "https://0x7f.1/", "https://localhost/", "https://u@a.b/", "http://a.b/", "x", ""],
 )
 def test_a_url_that_would_not_be_saved_is_not_sent_to_either(make_sender, url: str) -> None:
-    dialled: list[tuple[str, int]] = []
-    outcome = send(make_sender(policy=STRICT, on_socket=refuse_into(dialled)), url)
-    assert outcome.refused and outcome.error == "connection_failed" and dialled == []
+    connected_address: list[tuple[str, int]] = []
+    outcome = send(make_sender(policy=STRICT, on_socket=refuse_into(connected_address)), url)
+    assert outcome.refused and outcome.error == "connection_failed" and connected_address == []
 
 
 def mutated(chance: random.Random, url: str) -> str:
@@ -105,31 +107,31 @@ def mutated(chance: random.Random, url: str) -> str:
 
 def test_thousands_of_mutated_urls_reach_nothing_inside(make_sender) -> None:
     chance, urls = random.Random(13), list(all_bad_urls())
-    dialled: list[tuple[str, int]] = []
+    connected_address: list[tuple[str, int]] = []
 
     class EveryNameIsInside(StubResolver):
         def lookup(self, name: str, organization_id: object) -> Lookup:
             return Lookup(name, organization_id, DnsResult((ip_address("127.0.0.1"),)))
 
-    sender = make_sender(policy=STRICT, resolver=EveryNameIsInside(), on_socket=refuse_into(dialled))
+    sender = make_sender(policy=STRICT, resolver=EveryNameIsInside(), on_socket=refuse_into(connected_address))
     for _ in range(3000):
         assert send(sender, mutated(chance, chance.choice(urls))).error == "connection_failed"
     # A mutation can be a public address; the standard library decides here, not our table.
-    assert [address for address, _port in dialled if not ip_address(address).is_global] == []
+    assert [address for address, _port in connected_address if not ip_address(address).is_global] == []
 
 
 def test_a_flipping_name_is_dialled_where_it_was_checked(make_sender, certificates) -> None:
     """Public first, private later: each request dials its own checked answer, also on a handle used before."""
-    dialled: list[tuple[str, int]] = []
+    connected_address: list[tuple[str, int]] = []
     answers = {"hooks.example.com": [["93.184.215.14"], ["127.0.0.1"], ["93.184.215.15"]]}
-    sender = make_sender(policy=STRICT, resolver=StubResolver(answers), on_socket=refuse_into(dialled))
+    sender = make_sender(policy=STRICT, resolver=StubResolver(answers), on_socket=refuse_into(connected_address))
     outcomes = [send(sender, "https://hooks.example.com/") for _ in range(3)]
     assert [outcome.refused for outcome in outcomes] == [True, True, True]
-    assert dialled == [("93.184.215.14", 443), ("93.184.215.15", 443)]
+    assert connected_address == [("93.184.215.14", 443), ("93.184.215.15", 443)]
     send(sender, "https://8.8.8.8/")
     answers["hooks.example.com"] = [["93.184.215.16"]]
     send(sender, "https://hooks.example.com/")
-    assert dialled[-2:] == [("8.8.8.8", 443), ("93.184.215.16", 443)]
+    assert connected_address[-2:] == [("8.8.8.8", 443), ("93.184.215.16", 443)]
 
 
 def test_an_open_connection_does_not_outlive_the_verdict(make_sender, certificates) -> None:

@@ -15,7 +15,7 @@ from tests import receivers
 from tests.authority import Authority
 from tests.name_server import SERVER_FAILURE, NameServer
 from tests.receivers import Received, Receiver, endless, raw
-from tests.senders import HEADERS, drain, send, send_among
+from tests.senders import HEADERS, run_until_idle, send, send_among
 
 pytestmark = pytest.mark.pure
 
@@ -128,7 +128,7 @@ def test_a_stalled_handshake_and_an_unread_request_are_told_apart(make_sender, a
         receiver.reads = False
         sender = make_sender()
         sender.submit(OutboundRequest(1, receiver.url, HEADERS, b"x" * 8_000_000, 400))
-        assert [each.hint for each in drain(sender)] == ["request_not_read"]
+        assert [each.hint for each in run_until_idle(sender)] == ["request_not_read"]
 
 
 def test_a_switched_protocol_ends_at_once(make_sender, receiver) -> None:
@@ -237,7 +237,7 @@ def test_a_success_before_the_request_was_read_is_none(make_sender) -> None:
         with connection:
             connection.recv(1000)
             connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-            (outcome,) = drain(sender)
+            (outcome,) = run_until_idle(sender)
         assert (outcome.error, outcome.hint, outcome.status_code) == ("bad_response", "request_not_read", 200)
 
 
@@ -264,7 +264,7 @@ def test_connections_are_kept_where_nothing_comes_unasked(make_sender, receiver)
         for number in range(20):
             sender.submit(OutboundRequest(number, slow.url, HEADERS, b"x" * 200_000, 3000))
             assert send_among(sender, receiver.url).error is None
-        assert [each for each in drain(sender) if each.error is not None] == []
+        assert [each for each in run_until_idle(sender) if each.error is not None] == []
         assert receiver.connections == 1 and len(slow.requests) == 20
 
 

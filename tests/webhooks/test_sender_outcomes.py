@@ -12,7 +12,7 @@ from apps.webhooks.engine.outcomes import parse_retry_after
 from apps.webhooks.engine.sender import OutboundRequest
 from tests import receivers
 from tests.receivers import Receiver, closed_port, raw, slow, status
-from tests.senders import HEADERS, STRICT, StubResolver, drain, request, send
+from tests.senders import HEADERS, STRICT, StubResolver, request, run_until_idle, send
 
 pytestmark = pytest.mark.pure
 
@@ -102,7 +102,7 @@ def test_endless_chunk_extensions_end_early_and_leave_time_for_others(make_sende
         sender = make_sender()
         sender.submit(request(flooding.url, "flood", 10_000))
         started = time.monotonic()
-        outcomes = {outcome.token: outcome for outcome in drain(sender, 3.0)}
+        outcomes = {outcome.token: outcome for outcome in run_until_idle(sender, 3.0)}
         assert time.monotonic() - started < 2.0
         assert (outcomes["flood"].error, outcomes["flood"].hint) == ("bad_response", "endless_response")
         assert send(sender, receiver.url).error is None
@@ -167,7 +167,7 @@ def test_an_unread_request_times_out(make_sender, receiver) -> None:
     receiver.reads = False
     sender = make_sender()
     sender.submit(OutboundRequest(1, receiver.url, HEADERS, b"x" * 4_000_000, 600))
-    (outcome,) = drain(sender)
+    (outcome,) = run_until_idle(sender)
     assert outcome.error == "timed_out" and 550 <= outcome.duration_ms < 1000
 
 

@@ -8,7 +8,7 @@ from apps.api_keys.models import Package
 from apps.orgs.models import Organization
 from apps.webhooks.models import Delivery, Endpoint, ReplayJob
 from apps.webhooks.types.builtin_types import PORTAL_EVENTS
-from apps.webhooks.types.subjects import SCOPES
+from apps.webhooks.types.scopes import SCOPES
 from tests.engines import DATA, make_endpoint, publish
 
 ENDPOINTS = "/v1/webhook-endpoints"

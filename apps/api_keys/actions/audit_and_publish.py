@@ -15,6 +15,6 @@ def lock_key(actor: Actor, key_id: str) -> ApiKey:
     return key
 
 
-def announce(key: ApiKey, event_type: str, **more: Any) -> None:
+def publish_event(key: ApiKey, event_type: str, **more: Any) -> None:
     """Publish a webhook event about the key, with ``more`` added to the common fields."""
     posting.publish(key, event_type, more)

@@ -32,7 +32,7 @@ def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
     check_lifetimes(row.default_days, row.longest_days)
     done = _save(row, changes, fixed=("name", "platform_only", "is_builtin"))
     audit.record_change(actor, f"key_type.{done}", row, changes)
-    key_check.catalogue_changed()
+    key_check.invalidate_catalogue()
     return row
 
 
@@ -46,7 +46,7 @@ def delete_key_type(*, actor: Actor, row: KeyType) -> None:
         raise Conflict(_("Keys were made by this type. Untick “may be made” to end its use."))
     audit.record_change(actor, "key_type.deleted", row, {"title": [row.title, None]})
     row.delete()
-    key_check.catalogue_changed()
+    key_check.invalidate_catalogue()
 
 
 @transaction.atomic
@@ -56,7 +56,7 @@ def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
     check_scope_name(row.name)
     done = _save(row, changes, fixed=("name", "is_builtin"))
     audit.record_change(actor, f"scope.{done}", row, changes)
-    key_check.catalogue_changed()
+    key_check.invalidate_catalogue()
     return row
 
 
@@ -78,7 +78,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
         )
     audit.record_change(actor, "scope.deleted", row, {"description": [row.description, None]})
     row.delete()
-    key_check.catalogue_changed()
+    key_check.invalidate_catalogue()
 
 
 @transaction.atomic
@@ -87,7 +87,7 @@ def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
     actor.require_operator()
     done = _save(row, changes, fixed=("organization",))
     audit.record_change(actor, f"package.{done}", row, changes)
-    key_check.organization_changed(row.pk)
+    key_check.invalidate_organization(row.pk)
     return row
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.audit_and_publish import announce, lock_key
+from apps.api_keys.actions import grant_limits, rules
+from apps.api_keys.actions.audit_and_publish import lock_key, publish_event
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.models import set_values
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
 from apps.credentials.gate import key_check
 from apps.credentials.lifecycle import transitions
@@ -26,7 +26,7 @@ def update_key(
     *,
     actor: Actor,
     key_id: str,
-    expected: Expected = ANY_VERSION,
+    expected: ExpectedVersion = ANY_VERSION,
     name: str | None = None,
     scopes: Iterable[str] | None = None,
     allowed_networks: Iterable[str] | None = None,
@@ -47,25 +47,25 @@ def update_key(
         asked["name"] = check_name(name)
     if allowed_networks is not None:
         asked["allowed_networks"] = parse_networks(allowed_networks)
-    figures = rules.check_limits(key.key_type, limits or {}, actor)
-    bounds.check_can_grant(actor, key.scopes)
+    rate_limits = rules.check_limits(key.key_type, limits or {}, actor)
+    grant_limits.check_can_grant(actor, key.scopes)
     if actor.bounds is not None:
         if allowed_networks is not None:
-            bounds.within_networks(actor, asked["allowed_networks"])
-        figures = bounds.within_limits(actor, key.key_type, figures, limits or {})
-    asked.update({f"limit_{window}": figures[window] for window in limits or {}})
+            grant_limits.cap_networks(actor, asked["allowed_networks"])
+        rate_limits = grant_limits.cap_rate_limits(actor, key.key_type, rate_limits, limits or {})
+    asked.update({f"limit_{window}": rate_limits[window] for window in limits or {}})
     expected.check(key.version)
     transitions.require_changeable(key)
     if changes := set_values(key, asked):
         key.save(update_fields=[*changes, "updated_at"])
-        key_check.key_changed(key.key_prefix, key.key_id)
+        key_check.invalidate_key(key.key_prefix, key.key_id)
         audit.record_change(actor, "api_key.updated", key, changes)
     return key
 
 
 @transaction.atomic
 def rotate_key(
-    *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
+    *, actor: Actor, key_id: str, expected: ExpectedVersion = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[ApiKey, str]:
     """Replace a key by one with the same settings and return the new key with its secret, which is not stored.
 
@@ -80,18 +80,18 @@ def rotate_key(
     key = lock_key(actor, key_id)
     kind = key.key_type
     rules.check_may_create_type(actor, kind)
-    rules.check_package(actor, kind)
-    bounds.check_can_grant(actor, key.scopes)
+    rules.check_not_disabled(actor, kind)
+    grant_limits.check_can_grant(actor, key.scopes)
     changed: dict[str, Any] = {}
     expires_at = expiry_of_successor(key)
     if actor.bounds is not None:
-        bounds.check_type_within_own(actor, kind)
-        expires_at = bounds.within_expiry(actor, expires_at, None)
-        changed = bounds.settings_within_own(actor, key)
+        grant_limits.check_can_grant_type(actor, kind)
+        expires_at = grant_limits.cap_expiry(actor, expires_at, None)
+        changed = grant_limits.cap_rotated_settings(actor, key)
     expected.check(key.version)
     successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     posting.resolve_for(key, posting.EXPIRY, posting.ROTATION, posting.UNUSUAL)
-    announce(
+    publish_event(
         successor,
         "api_key.rotated",
         replaces=key.public_id,

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.audit_and_publish import announce
+from apps.api_keys.actions import grant_limits, rules
+from apps.api_keys.actions.audit_and_publish import publish_event
 from apps.api_keys.models import ApiKey, KeyType
 from apps.audit import actions as audit
 from apps.base.actor import Actor
@@ -41,16 +41,16 @@ def create_key(
     granted = rules.check_scopes(kind, scopes)
     subject = rules.check_subject(kind, subject)
     networks = None if allowed_networks is None else parse_networks(allowed_networks)
-    figures = rules.check_limits(kind, limits or {}, actor)
+    rate_limits = rules.check_limits(kind, limits or {}, actor)
     expires_at = rules.check_lifetime(actor, kind, lifetime or Lifetime())
     rules.check_may_create_type(actor, kind)
-    rules.check_package(actor, kind, granted)
-    bounds.check_can_grant(actor, granted)
+    rules.check_not_disabled(actor, kind, granted)
+    grant_limits.check_can_grant(actor, granted)
     if actor.bounds is not None:
-        bounds.check_type_within_own(actor, kind)
-        expires_at = bounds.within_expiry(actor, expires_at, lifetime)
-        networks = bounds.within_networks(actor, networks)
-        figures = bounds.within_limits(actor, kind, figures, limits or {})
+        grant_limits.check_can_grant_type(actor, kind)
+        expires_at = grant_limits.cap_expiry(actor, expires_at, lifetime)
+        networks = grant_limits.cap_networks(actor, networks)
+        rate_limits = grant_limits.cap_rate_limits(actor, kind, rate_limits, limits or {})
     check_key_quota(actor, kind)
     key, text = transitions.issue(
         ApiKey,
@@ -60,8 +60,8 @@ def create_key(
         scopes=granted,
         subject=subject,
         allowed_networks=networks or [],
-        limit_minute=figures["minute"],
-        limit_hour=figures["hour"],
+        limit_minute=rate_limits["minute"],
+        limit_hour=rate_limits["hour"],
         expires_at=expires_at,
     )
     settings_of_key: dict[str, list[Any]] = {
@@ -72,7 +72,7 @@ def create_key(
         "allowed_networks": [None, key.allowed_networks],
     }
     audit.record_change(actor, "api_key.created", key, settings_of_key)
-    announce(key, "api_key.created", scopes=granted)
+    publish_event(key, "api_key.created", scopes=granted)
     return key, text
 
 

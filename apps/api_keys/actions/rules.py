@@ -13,12 +13,12 @@ from apps.api_keys.models import ApiKey, KeyCreators, KeyType, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
 from apps.base.permissions import ADMIN, Permission, expand
-from apps.base.text.rules import check_text
+from apps.base.text.validation import check_plain_text
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.orgs.lookups import longest_key_days, platform_pk
 
 WINDOWS = ("minute", "hour")
-VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
+OPERATOR_KINDS = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 
 
 def find_type(name: str, actor: Actor) -> KeyType:
@@ -56,7 +56,7 @@ def check_subject(kind: KeyType, subject: str) -> str:
         raise Invalid.field("subject", _("A key of this type has no subject."))
     if len(subject) > 200:
         raise Invalid.field("subject", _("A subject has at most 200 characters."))
-    check_text("subject", subject)
+    check_plain_text("subject", subject)
     return subject
 
 
@@ -73,7 +73,7 @@ def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime 
     organization's limit.
     """
     now, here = timezone.now(), max_lifetime_days(kind, actor.organization_id)
-    longest = kind.longest_days if actor.kind in VENDOR else here
+    longest = kind.longest_days if actor.kind in OPERATOR_KINDS else here
     if lifetime.never:
         if longest is not None:
             message = _("A key of this type must expire within %(days)d days.") % {"days": longest}
@@ -93,23 +93,23 @@ def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime 
 
 def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
     """Return the custom limits by window (None: the type's); only operators can exceed the type's."""
-    figures: dict[str, int | None] = {}
-    is_vendor = actor.kind in VENDOR
+    rate_limits: dict[str, int | None] = {}
+    is_operator = actor.kind in OPERATOR_KINDS
     for name in WINDOWS:
         wanted = limits.get(name)
         most = effective_limit(name, None, getattr(kind, f"limit_{name}"))
-        if wanted is not None and not is_vendor and (wanted < 1 or (most is not None and wanted > most)):
+        if wanted is not None and not is_operator and (wanted < 1 or (most is not None and wanted > most)):
             message = _("%(name)s must be from 1 to %(most)s.") % {"name": name, "most": most or 2**31 - 1}
             raise Invalid.field("limits", message)
-        figures[name] = wanted
-    return figures
+        rate_limits[name] = wanted
+    return rate_limits
 
 
 def check_may_create_type(actor: Actor, kind: KeyType) -> None:
     """Raise Forbidden if only owners or operators can create keys of this type."""
-    if kind.made_by == KeyCreators.OPERATORS and actor.kind not in VENDOR:
+    if kind.made_by == KeyCreators.OPERATORS and actor.kind not in OPERATOR_KINDS:
         raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": kind.name})
-    if kind.made_by == KeyCreators.OWNERS and actor.kind not in VENDOR and not _is_owner(actor):
+    if kind.made_by == KeyCreators.OWNERS and actor.kind not in OPERATOR_KINDS and not _is_owner(actor):
         raise Forbidden(_("Only an owner, signed in, makes keys of type %(type)s.") % {"type": kind.name})
 
 
@@ -117,7 +117,7 @@ def _is_owner(actor: Actor) -> bool:
     return actor.kind == ActorKind.USER and actor.with_current_permissions().can(Permission.ORGANIZATION_OWN)
 
 
-def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:
+def check_not_disabled(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:
     """Raise Forbidden for a type or scope that is disabled for the organization."""
     package = Package.objects.filter(pk=actor.organization_id).first()
     if package is None:

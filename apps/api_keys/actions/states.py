@@ -4,13 +4,13 @@ from functools import partial
 
 from django.db import transaction
 
-from apps.api_keys.actions import bounds
-from apps.api_keys.actions.audit_and_publish import announce, lock_key
+from apps.api_keys.actions import grant_limits
+from apps.api_keys.actions.audit_and_publish import lock_key, publish_event
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.credentials.key_status import CHANGES
 from apps.credentials.lifecycle import transitions
 from apps.credentials.rules import check_reason
@@ -21,7 +21,7 @@ def revoke_key(
     *,
     actor: Actor,
     key_id: str,
-    expected: Expected = ANY_VERSION,
+    expected: ExpectedVersion = ANY_VERSION,
     reason: str = "",
     successors: bool | None = None,
 ) -> ApiKey:
@@ -33,7 +33,7 @@ def revoke_key(
     actor.require(Permission.API_KEYS_WRITE)
     key, reason = lock_key(actor, key_id), check_reason(reason)
     expected.check(key.version)
-    chain = [] if successors is False else transitions.own_successors(key)
+    chain = [] if successors is False else transitions.self_issued_successors(key)
     if successors is None and actor.id in (key.public_id, *(each.public_id for each in chain)):
         chain = []
     if not (chain and key.has_ended):
@@ -49,7 +49,7 @@ def change_key(
     *,
     actor: Actor,
     key_id: str,
-    expected: Expected = ANY_VERSION,
+    expected: ExpectedVersion = ANY_VERSION,
     reason: str = "",
     successors: bool | None = None,
 ) -> ApiKey:
@@ -64,9 +64,11 @@ def change_key(
     actor.require(Permission.API_KEYS_WRITE)
     key = lock_key(actor, key_id)
     if not CHANGES[name].sets:
-        bounds.check_can_grant(actor, key.scopes)
+        grant_limits.check_can_grant(actor, key.scopes)
     _change(actor, key, name, reason, expected)
-    for successor in transitions.own_successors(key) if CHANGES[name].spreads and successors is not False else ():
+    for successor in (
+        transitions.self_issued_successors(key) if CHANGES[name].includes_successors and successors is not False else ()
+    ):
         _change(actor, lock_key(actor, successor.public_id), name, reason)
     return key
 
@@ -74,11 +76,11 @@ def change_key(
 disable_key, enable_key, release_key = (partial(change_key, name) for name in ("disable", "enable", "release"))
 
 
-def _change(actor: Actor, key: ApiKey, name: str, reason: str, expected: Expected = ANY_VERSION) -> None:
+def _change(actor: Actor, key: ApiKey, name: str, reason: str, expected: ExpectedVersion = ANY_VERSION) -> None:
     if not transitions.change(key, name, actor=actor, expected=expected, reason=reason):
         return
     if name == "revoke":
         posting.resolve_for(key)
-        announce(key, "api_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
+        publish_event(key, "api_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
     elif name == "release":
         posting.resolve_for(key, posting.LEAK)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.api_keys import actions
 from apps.api_keys.models import EVERY_SCOPE, KeyType, Package, Scope
 from apps.base.errors import Invalid
-from apps.base.web.forms import LineField
+from apps.base.web.forms import PlainTextField
 
 
 class CheckboxListField(forms.MultipleChoiceField):
@@ -49,7 +49,7 @@ class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
     class Meta:
         model = KeyType
         exclude: ClassVar[list[str]] = ["is_builtin"]
-        field_classes: ClassVar[dict[str, Any]] = {"title": LineField, "description": LineField}
+        field_classes: ClassVar[dict[str, Any]] = {"title": PlainTextField, "description": PlainTextField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -76,7 +76,7 @@ class ScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
     class Meta:
         model = Scope
         fields = ("name", "description", "position")
-        field_classes: ClassVar[dict[str, Any]] = {"description": LineField}
+        field_classes: ClassVar[dict[str, Any]] = {"description": PlainTextField}
 
     def clean_name(self) -> str:
         """Check that the name is ``resource:action``."""
@@ -90,7 +90,7 @@ class PackageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
     class Meta:
         model = Package
         fields = ("organization", "types_off", "scopes_off", "contact")
-        field_classes: ClassVar[dict[str, Any]] = {"contact": LineField}
+        field_classes: ClassVar[dict[str, Any]] = {"contact": PlainTextField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -27,7 +27,7 @@ def networks_of(addresses: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(network for address in addresses if (network := network_of(address))))
 
 
-def is_listed(address: str, networks: Iterable[str]) -> bool:
+def is_allowed(address: str, networks: Iterable[str]) -> bool:
     """Return whether an address is in one of the key's allowed networks."""
     ip = ipaddress.ip_address(address)
     ip = getattr(ip, "ipv4_mapped", None) or ip

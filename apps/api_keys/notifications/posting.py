@@ -67,7 +67,7 @@ def notify_about_others(key: ApiKey, count: int) -> bool:
 
 def already_sent(key: ApiKey, topic: str) -> bool:
     """Return whether a notification of that topic was posted for the key."""
-    return notices.was_posted(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{topic}")
+    return notices.was_notified(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{topic}")
 
 
 def _displayed(value: Any) -> Any:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.api_keys.models import ApiKey, KeyHabit
 from apps.api_keys.notifications import posting, usage_baseline
-from apps.api_keys.notifications.networks import is_listed, network_of
+from apps.api_keys.notifications.networks import is_allowed, network_of
 from apps.api_keys.notifications.usage_baseline import RecentUse, baseline_of
 from apps.base.timestamps import format_timestamp
 from apps.credentials.key_status import is_working
@@ -47,11 +47,11 @@ LEARN_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Anomaly:
     """Unusual use: its pattern, a mark that distinguishes occurrences, the reason as a sentence, and the evidence."""
 
     pattern: str
-    mark: str
+    occurrence: str
     reason: str
     evidence: dict[str, Any]
 
@@ -62,15 +62,15 @@ def detect_unusual_use(now: datetime | None = None) -> int:
     now = now or timezone.now()
     recent = usage_baseline.recent_use(now)
     keys = _keys(_candidates(recent, now), now)
-    unseen = usage_baseline.learn(
+    unchecked_addresses = usage_baseline.learn(
         [key for key in keys if usage_baseline.is_stale(baseline_of(key), now)][:LEARN_BATCH], now
     )
     # A day-old baseline is good enough to rule out a key, but not to raise an alert.
     fast = [key for key in keys if _exceeds_usual_rate(baseline_of(key), recent[key.pk])]
-    unseen |= usage_baseline.learn(
+    unchecked_addresses |= usage_baseline.learn(
         [key for key in fast if usage_baseline.is_stale(baseline_of(key), now, usage_baseline.HOUR)], now
     )
-    return sum(_examine(key, recent[key.pk], unseen.get(key.pk, Counter()), now) for key in keys)
+    return sum(_examine(key, recent[key.pk], unchecked_addresses.get(key.pk, Counter()), now) for key in keys)
 
 
 def _candidates(recent: Mapping[uuid.UUID, RecentUse], now: datetime) -> list[uuid.UUID]:
@@ -96,25 +96,25 @@ def _keys(ids: list[uuid.UUID], now: datetime) -> list[ApiKey]:
     return [key for chunk in usage_baseline.chunks(ids) for key in rows.filter(pk__in=chunk)]
 
 
-def _examine(key: ApiKey, recent: RecentUse, unseen: Counter[str], now: datetime) -> int:
-    new = _new_networks(baseline_of(key), recent.by_address + unseen)
-    findings = [
+def _examine(key: ApiKey, recent: RecentUse, unchecked_addresses: Counter[str], now: datetime) -> int:
+    new = _new_networks(baseline_of(key), recent.by_address + unchecked_addresses)
+    anomalies = [
         *_rate_findings(key, recent, now),
         *_refusal_findings(key, recent, now),
         *_network_findings(key, new, now),
     ]
-    alerts = sum(_alert(key, finding) for finding in findings)
+    alerts = sum(_alert(key, anomaly) for anomaly in anomalies)
     if new:
         usage_baseline.add_known_networks(key, new)
     return alerts
 
 
 @transaction.atomic
-def _alert(key: ApiKey, finding: Finding) -> bool:
-    kind, topic = f"api_key.unusual_{finding.pattern}", f"{posting.UNUSUAL}:{finding.pattern}:{finding.mark}"
-    if not posting.post(key, kind, topic, severity=Severity.WARN, params=finding.evidence):
+def _alert(key: ApiKey, anomaly: Anomaly) -> bool:
+    kind, topic = f"api_key.unusual_{anomaly.pattern}", f"{posting.UNUSUAL}:{anomaly.pattern}:{anomaly.occurrence}"
+    if not posting.post(key, kind, topic, severity=Severity.WARN, params=anomaly.evidence):
         return False
-    facts = {"pattern": finding.pattern, "reason": finding.reason, **finding.evidence}
+    facts = {"pattern": anomaly.pattern, "reason": anomaly.reason, **anomaly.evidence}
     posting.publish(key, "api_key.unusual_use", facts)
     return True
 
@@ -134,7 +134,7 @@ def _exceeds_usual_rate(habit: KeyHabit | None, recent: RecentUse) -> bool:
     return max(recent.by_hour.values()) >= max(RATE_MIN_CALLS, RATE_FACTOR * busiest)
 
 
-def _rate_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Finding]:
+def _rate_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Anomaly]:
     habit = baseline_of(key)
     if habit is None or not _exceeds_usual_rate(habit, recent) or not _has_history(habit, RATE_MIN_HISTORY_CALLS, now):
         return
@@ -146,14 +146,14 @@ def _rate_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Fi
         "address": _most_used(recent.by_address),
     }
     reason = f"{calls} calls in one hour; never more than {habit.busiest_hour} in the four weeks before"
-    yield Finding("rate", f"{hour:%Y-%m-%d}", reason, evidence)
+    yield Anomaly("rate", f"{hour:%Y-%m-%d}", reason, evidence)
 
 
 def _is_burst(recent: RecentUse) -> bool:
     return recent.refused >= max(REFUSALS_MIN, REFUSALS_SHARE * recent.calls)
 
 
-def _refusal_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Finding]:
+def _refusal_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Anomaly]:
     refused, calls, habit = recent.refused, recent.calls, baseline_of(key)
     if not _is_burst(recent):
         return
@@ -168,7 +168,7 @@ def _refusal_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator
         "since": format_timestamp(since),
         "address": _most_used(recent.by_address),
     }
-    yield Finding("refusals", f"{since:%Y-%m-%d}", f"{refused} of {calls} calls were refused", evidence)
+    yield Anomaly("refusals", f"{since:%Y-%m-%d}", f"{refused} of {calls} calls were refused", evidence)
 
 
 def _has_new_network(habit: KeyHabit | None, recent: RecentUse) -> bool:
@@ -186,15 +186,15 @@ def _new_networks(habit: KeyHabit | None, addresses: Mapping[str, int]) -> dict[
     return found
 
 
-def _network_findings(key: ApiKey, new: dict[str, str], now: datetime) -> Iterator[Finding]:
+def _network_findings(key: ApiKey, new: dict[str, str], now: datetime) -> Iterator[Anomaly]:
     """Report new networks, except those on the key's allowlist; also if their requests were rejected."""
     habit = baseline_of(key)
     if habit is None or not habit.networks or len(habit.networks) > MAX_KNOWN_NETWORKS:
         return
     if not _has_history(habit, NETWORK_MIN_HISTORY_CALLS, now):
         return
-    surprising = {net: address for net, address in new.items() if not is_listed(address, key.allowed_networks)}
+    surprising = {net: address for net, address in new.items() if not is_allowed(address, key.allowed_networks)}
     known = habit.networks[-3:]
     for network, address in list(surprising.items())[:MAX_NETWORK_ALERTS]:
         evidence = {"network": network, "address": address, "known_networks": known}
-        yield Finding("network", network, f"First call from the network {network}", evidence)
+        yield Anomaly("network", network, f"First call from the network {network}", evidence)

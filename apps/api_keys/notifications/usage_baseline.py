@@ -26,8 +26,8 @@ REFUSED = ("4xx", "429")
 # Stored networks per key; the most recently seen ones remain.
 MAX_NETWORKS = 50
 # Keys per statement: SQLite allows 999 parameters.
-CHUNK = 900
-FIGURES = ("first_hour", "hours", "busiest_hour", "calls", "refused")
+MAX_IDS_PER_STATEMENT = 900
+BASELINE_FIELDS = ("first_hour", "hours", "busiest_hour", "calls", "refused")
 
 BASELINE_SQL = """
 SELECT credential_id, MIN(hour), COUNT(*), MAX(calls), SUM(calls), SUM(refused) FROM (
@@ -80,7 +80,7 @@ def recent_use(now: datetime) -> dict[uuid.UUID, RecentUse]:
 
 def chunks(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
     """Split a list into chunks for one statement each."""
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+    return (ids[start : start + MAX_IDS_PER_STATEMENT] for start in range(0, len(ids), MAX_IDS_PER_STATEMENT))
 
 
 def baselines(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, KeyHabit]:
@@ -106,25 +106,25 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
     """
     if not keys:
         return {}
-    keys = keys[:CHUNK]
+    keys = keys[:MAX_IDS_PER_STATEMENT]
     until = window_start(now)
-    figures = _figures([key.pk for key in keys], until - HISTORY, until)
+    baselines_by_key = _query_baselines([key.pk for key in keys], until - HISTORY, until)
     addresses = _addresses([key.pk for key in keys], until - HISTORY, until)
-    unseen, learned = {}, []
+    unchecked_addresses, learned = {}, []
     for key in keys:
         before, seen = baseline_of(key), addresses.get(key.pk, {})
         networks = before.networks if before else networks_of(seen)[-MAX_NETWORKS:]
         if before is not None:
             since = window_start(before.learned_at)
-            unseen[key.pk] = Counter(address for address, last in seen.items() if last >= since)
+            unchecked_addresses[key.pk] = Counter(address for address, last in seen.items() if last >= since)
         # A key without use in four weeks keeps its previous baseline.
-        found = figures.get(key.pk) or _carried(before)
+        found = baselines_by_key.get(key.pk) or _previous_figures(before)
         habit = KeyHabit(key=key, learned_at=now, networks=networks, **found)
         key.habit = habit
         learned.append(habit)
-    names = ["learned_at", "networks", *FIGURES]
+    names = ["learned_at", "networks", *BASELINE_FIELDS]
     KeyHabit.objects.bulk_create(learned, update_conflicts=True, unique_fields=["key"], update_fields=names)
-    return unseen
+    return unchecked_addresses
 
 
 def add_known_networks(key: ApiKey, networks: Iterable[str]) -> None:
@@ -135,7 +135,7 @@ def add_known_networks(key: ApiKey, networks: Iterable[str]) -> None:
     KeyHabit.objects.filter(pk=habit.pk).update(networks=habit.networks)
 
 
-def _figures(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, Any]]:
+def _query_baselines(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, Any]]:
     """Return the baseline figures of each key. Raw SQL, because the ORM cannot aggregate over a grouped subquery."""
     adapt = connection.ops.adapt_datetimefield_value
     sql = BASELINE_SQL.format(marks=", ".join(["%s"] * len(ids)))
@@ -144,13 +144,13 @@ def _figures(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict
         cursor.execute(sql, [*own_ids, adapt(since), adapt(until)])
         rows = cursor.fetchall()
     return {
-        as_uuid(key): dict(zip(FIGURES, (to_datetime(as_seconds(first)), *counts), strict=True))
+        as_uuid(key): dict(zip(BASELINE_FIELDS, (to_datetime(as_seconds(first)), *counts), strict=True))
         for key, first, *counts in rows
     }
 
 
-def _carried(habit: KeyHabit | None) -> dict[str, Any]:
-    return {name: getattr(habit, name) for name in FIGURES} if habit else {}
+def _previous_figures(habit: KeyHabit | None) -> dict[str, Any]:
+    return {name: getattr(habit, name) for name in BASELINE_FIELDS} if habit else {}
 
 
 def _addresses(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, datetime]]:

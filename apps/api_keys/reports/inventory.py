@@ -73,7 +73,7 @@ def _inspect_key(key: ApiKey, use: LastUse | None, seen: set[tuple[str, str]], n
     return InspectedKey(key, use, findings, hint.unused if hint else [])
 
 
-HEADER = (
+CSV_HEADER = (
     "id", "name", "type", "status", "mask", "scopes", "subject", "allowed_networks", "limit_minute", "limit_hour",
     "created_at", "created_by", "expires_at", "last_used_at", "last_used_from", "replaces", "replaced_by",
     "status_reason", "status_changed_at", "findings", "unused_scopes",
@@ -82,7 +82,7 @@ HEADER = (
 
 def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
     """Yield the header, then a row for each key in every state, oldest first, read in chunks."""
-    yield HEADER
+    yield CSV_HEADER
     seen = scopes_used(actor, now)
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by").order_by("pk")
     after = uuid.UUID(int=0)

@@ -16,7 +16,7 @@ LOOKBACK = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class UnusedScopes:
     """The scopes that a key did not use, and those that would have been enough."""
 
     unused: list[str]
@@ -24,7 +24,7 @@ class Hint:
     whole_life: bool  # the key is younger than LOOKBACK
 
 
-def hint(actor: Actor, key: ApiKey, now: datetime) -> Hint | None:
+def unused_scopes(actor: Actor, key: ApiKey, now: datetime) -> UnusedScopes | None:
     """Return the unused scopes, or None if there are none, without requests, or for an expired or revoked key."""
     if key.status_at(now).has_ended:
         return None
@@ -32,7 +32,7 @@ def hint(actor: Actor, key: ApiKey, now: datetime) -> Hint | None:
     return compare(key, seen, now) if seen else None
 
 
-def hints(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, Hint]:
+def unused_scopes_of_keys(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, UnusedScopes]:
     """Return the same for many keys at once: one query."""
     seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKBACK)
     live = [key for key in keys if key.pk in seen and not key.status_at(now).has_ended]
@@ -40,7 +40,7 @@ def hints(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, H
     return {pk: one for pk, one in found.items() if one is not None}
 
 
-def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> Hint | None:
+def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> UnusedScopes | None:
     """Compare a key's scopes with the (route, scope) pairs that it used."""
     held = expand(key.scopes)
     used = granted(held, {scope for _route, scope in seen if scope})
@@ -51,7 +51,7 @@ def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> Hint | No
     if not unused:
         return None
     enough = [scope for scope in key.scopes if scope not in unused]
-    return Hint(unused, [*enough, *sorted(used - expand(enough))], key.created_at > now - LOOKBACK)
+    return UnusedScopes(unused, [*enough, *sorted(used - expand(enough))], key.created_at > now - LOOKBACK)
 
 
 def _is_used(scope: str, held: Collection[str], used: frozenset[str]) -> bool:

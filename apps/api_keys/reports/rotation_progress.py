@@ -27,7 +27,7 @@ class RotationProgress:
     has_ended: bool
     rows: list[RecentCaller]
     calls_24h: int
-    verdict: str
+    summary: str
     tone: str
 
     @property
@@ -47,9 +47,9 @@ def rotation_progress(actor: Actor, key: ApiKey, now: datetime) -> RotationProgr
     ended = _end_of(key, now)
     since = ended or key.overlap_since or now - QUIET
     rows = recent_callers(organization_id, key.pk, since)
-    lately = calls_since(organization_id, key.pk, now - QUIET)
-    verdict, tone = _verdict_after_end(rows) if ended else _verdict(lately, key.created_at <= now - QUIET)
-    return RotationProgress(since, ended is not None, rows, lately, verdict, tone)
+    recent_calls = calls_since(organization_id, key.pk, now - QUIET)
+    summary, tone = _summary_after_end(rows) if ended else _summary(recent_calls, key.created_at <= now - QUIET)
+    return RotationProgress(since, ended is not None, rows, recent_calls, summary, tone)
 
 
 def _end_of(key: ApiKey, now: datetime) -> datetime | None:
@@ -57,20 +57,20 @@ def _end_of(key: ApiKey, now: datetime) -> datetime | None:
     return min(ends, default=None)
 
 
-def _verdict(lately: int, is_day_over: bool) -> tuple[str, str]:
-    if not lately and not is_day_over:
+def _summary(recent_calls: int, is_day_over: bool) -> tuple[str, str]:
+    if not recent_calls and not is_day_over:
         return _("No requests so far, but this key is less than 24 hours old. Wait for a full day."), "info"
-    if not lately:
+    if not recent_calls:
         return _("No calls for 24 hours: safe to end."), "ok"
     text = ngettext(
         "Still in use: %(count)s call in the last 24 hours.",
         "Still in use: %(count)s calls in the last 24 hours.",
-        lately,
+        recent_calls,
     )
-    return text % {"count": format_number(lately)}, "warn"
+    return text % {"count": format_number(recent_calls)}, "warn"
 
 
-def _verdict_after_end(rows: list[RecentCaller]) -> tuple[str, str]:
+def _summary_after_end(rows: list[RecentCaller]) -> tuple[str, str]:
     if not rows:
         return _("Nobody has called with it since it ended."), "ok"
     return _("It has ended, and somebody still calls with it: these calls are refused."), "bad"

@@ -14,8 +14,8 @@ from apps.api_keys.view_models import format_number
 from apps.audit.calls.usage_report import (
     CLASSES,
     Interval,
-    Point,
     Span,
+    UsageBucket,
     UsageReport,
     key_usage,
     merge_points,
@@ -33,15 +33,15 @@ class SpanChoice(NamedTuple):
 
     bars: int
     interval: Interval
-    per_bar: int
+    buckets_per_bar: int
     word: str | Promise
     title: str | Promise
 
     def span(self, now: datetime) -> Span:
         """Return the span that ends with the bar of ``now``."""
         end = self.interval.start_of(now) + self.interval.length
-        end += self.interval.length * (-end.hour % self.per_bar)
-        return Span(end - self.bars * self.per_bar * self.interval.length, end, self.interval)
+        end += self.interval.length * (-end.hour % self.buckets_per_bar)
+        return Span(end - self.bars * self.buckets_per_bar * self.interval.length, end, self.interval)
 
 
 SPANS = {
@@ -64,9 +64,9 @@ def last_use_of_organization(actor: Actor) -> LastUse | None:
     return LastUse.objects.filter(pk__in=keys).order_by("-at").first()
 
 
-def keys_by_pk(actor: Actor, figures: UsageReport) -> dict[UUID, ApiKey]:
+def keys_by_pk(actor: Actor, report: UsageReport) -> dict[UUID, ApiKey]:
     """Return the keys that occur in the figures."""
-    return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in figures.keys])
+    return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in report.keys])
 
 
 # The pages
@@ -75,21 +75,21 @@ def keys_by_pk(actor: Actor, figures: UsageReport) -> dict[UUID, ApiKey]:
 def key_page(actor: Actor, key: ApiKey, span_name: str, now: datetime) -> dict[str, Any]:
     """Return the context of a key's usage page."""
     choice, span = _span(span_name, now)
-    figures = key_usage(cast(UUID, actor.organization_id), key.pk, span)
-    return _page(figures, choice, span)
+    report = key_usage(cast(UUID, actor.organization_id), key.pk, span)
+    return _page(report, choice, span)
 
 
 def organization_page(actor: Actor, span_name: str, now: datetime) -> dict[str, Any]:
     """Return the context of the organization's usage page."""
     choice, span = _span(span_name, now)
-    figures = organization_usage(cast(UUID, actor.organization_id), span)
-    known = keys_by_pk(actor, figures)
+    report = organization_usage(cast(UUID, actor.organization_id), span)
+    known = keys_by_pk(actor, report)
     keys = [
-        {"id": known[pk].public_id, "name": known[pk].name, "mask": known[pk].mask, **_share(calls, figures.total)}
-        for pk, calls in figures.keys
+        {"id": known[pk].public_id, "name": known[pk].name, "mask": known[pk].mask, **_share(calls, report.total)}
+        for pk, calls in report.keys
         if pk in known
     ]
-    return {**_page(figures, choice, span), "keys": keys, "use": last_use_of_organization(actor)}
+    return {**_page(report, choice, span), "keys": keys, "use": last_use_of_organization(actor)}
 
 
 def _span(name: str, now: datetime) -> tuple[str, Span]:
@@ -97,22 +97,20 @@ def _span(name: str, now: datetime) -> tuple[str, Span]:
     return name, SPANS[name].span(now)
 
 
-def _page(figures: UsageReport, choice: str, span: Span) -> dict[str, Any]:
-    routes = figures.routes[:MAX_ROWS]
+def _page(report: UsageReport, choice: str, span: Span) -> dict[str, Any]:
+    routes = report.routes[:MAX_ROWS]
     return {
         "spans": [{"name": name, "word": each.word, "current": name == choice} for name, each in SPANS.items()],
         "span_title": SPANS[choice].title,
-        "total": figures.total,
-        "stats": _stats(figures),
-        "chart": _chart(figures, SPANS[choice]),
-        "routes": [
-            {"method": each.method, "route": each.route, **_share(each.calls, figures.total)} for each in routes
-        ],
+        "total": report.total,
+        "stats": _stats(report),
+        "chart": _chart(report, SPANS[choice]),
+        "routes": [{"method": each.method, "route": each.route, **_share(each.calls, report.total)} for each in routes],
         "addresses": [
-            {"address": each.address, "last_at": each.last_at, **_share(each.calls, figures.total)}
-            for each in figures.addresses[:MAX_ROWS]
+            {"address": each.address, "last_at": each.last_at, **_share(each.calls, report.total)}
+            for each in report.addresses[:MAX_ROWS]
         ],
-        "scopes": figures.scopes,
+        "scopes": report.scopes,
         "shown": MAX_ROWS,
     }
 
@@ -121,11 +119,11 @@ def _share(calls: int, total: int) -> dict[str, Any]:
     return {"calls": calls, "share": round(calls / total * 100, 1) if total else 0}
 
 
-def _stats(figures: UsageReport) -> list[dict[str, Any]]:
-    stats: list[dict[str, Any]] = [{"label": _("Calls"), "value": figures.total, "tone": "", "hint": ""}]
+def _stats(report: UsageReport) -> list[dict[str, Any]]:
+    stats: list[dict[str, Any]] = [{"label": _("Calls"), "value": report.total, "tone": "", "hint": ""}]
     for each in CLASSES[1:]:
-        calls = figures.by_status[each]
-        hint = _("%(percent)s %% of all") % {"percent": _percent(calls, figures.total)} if calls else ""
+        calls = report.by_status[each]
+        hint = _("%(percent)s %% of all") % {"percent": _percent(calls, report.total)} if calls else ""
         stats.append({"label": STATUS_LABELS[each], "value": calls, "tone": TONES[each] if calls else "", "hint": hint})
     return stats
 
@@ -135,8 +133,8 @@ def _percent(part: int, whole: int) -> str:
     return f"< {number_format(0.1, 1)}" if percent < 0.1 else number_format(round(percent, 1), 1)
 
 
-def _chart(figures: UsageReport, choice: SpanChoice) -> dict[str, Any] | None:
-    points = merge_points(figures.series, choice.per_bar)
+def _chart(report: UsageReport, choice: SpanChoice) -> dict[str, Any] | None:
+    points = merge_points(report.series, choice.buckets_per_bar)
     drawn = stacked_chart([[point.by_status[each] for each in CLASSES] for point in points])
     if drawn is None:
         return None
@@ -156,34 +154,34 @@ def _chart(figures: UsageReport, choice: SpanChoice) -> dict[str, Any] | None:
             for point in points
             if point.calls
         ],
-        "label": _label(figures, points, choice),
-        "legend": [{"name": each, "word": STATUS_LABELS[each], "calls": figures.by_status[each]} for each in CLASSES],
+        "label": _label(report, points, choice),
+        "legend": [{"name": each, "word": STATUS_LABELS[each], "calls": report.by_status[each]} for each in CLASSES],
         "by_day": by_day,
-        "hours": choice.per_bar,
+        "hours": choice.buckets_per_bar,
     }
 
 
-def _label(figures: UsageReport, points: list[Point], choice: SpanChoice) -> str:
+def _label(report: UsageReport, points: list[UsageBucket], choice: SpanChoice) -> str:
     busiest = max(points, key=lambda point: point.calls)
     by_day = choice.interval == Interval.DAY
     if by_day:
         text = _("Calls per day: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, on %(at)s")
-    elif choice.per_bar == 1:
+    elif choice.buckets_per_bar == 1:
         text = _("Calls per hour: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, at %(at)s")
     else:
         text = _(
             "Calls per six hours: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, from %(at)s"
         )
-    errors = figures.total - figures.by_status["2xx"]
+    errors = report.total - report.by_status["2xx"]
     numbers = {
-        "total": format_number(figures.total),
+        "total": format_number(report.total),
         "errors": format_number(errors),
         "most": format_number(busiest.calls),
     }
     return text % {**numbers, "at": _bucket(busiest.at, by_day)}
 
 
-def _point_hint(point: Point, by_day: bool) -> str:
+def _point_hint(point: UsageBucket, by_day: bool) -> str:
     calls = ngettext("%(count)s call", "%(count)s calls", point.calls) % {"count": format_number(point.calls)}
     if point.errors:
         calls = _("%(calls)s, %(errors)s refused or failed") % {"calls": calls, "errors": format_number(point.errors)}
@@ -202,6 +200,6 @@ def _tick(at: datetime, index: int, choice: SpanChoice) -> str:
     if choice.interval == Interval.DAY:
         style = pgettext("date format, see Django's date filter", "j M")
         return date_format(at.date(), style) if (choice.bars - index) % 7 == 4 else ""
-    if choice.per_bar == 1:
+    if choice.buckets_per_bar == 1:
         return date_format(at, "H:i") if at.hour % 6 == 0 else ""
     return date_format(at.date(), "D") if at.hour == 12 else ""

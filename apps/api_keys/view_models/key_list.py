@@ -42,11 +42,11 @@ def matching(
     if text:
         # Except for the dots of a mask, only names have non-ASCII characters.
         is_name = not text.isascii() and MASK_DOTS not in text
-        rows = rows.named(text) if is_name else rows.filter(_found_by(text))
+        rows = rows.named(text) if is_name else rows.filter(_matches_text(text))
     return rows.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
 
 
-def _found_by(text: str) -> Q:
+def _matches_text(text: str) -> Q:
     """Match a part of the name, the beginning or the last four characters of the key, or its mask."""
     bare = text.removeprefix(ApiKey.key_prefix)
     beginning, dots, ending = bare.partition(MASK_DOTS)

@@ -9,7 +9,7 @@ from apps.api_keys.view_models.facts import facts, format_number, limit_texts
 from apps.audit.calls.usage_counters import hourly_series
 from apps.audit.models import ApiCall, LastUse
 from apps.base.actor import Actor
-from apps.base.rest.snippets import as_curl, first_calls, first_request, logged_request
+from apps.base.rest.snippets import as_curl, first_request, first_request_snippets, logged_request
 from apps.base.web.charts import bar_chart
 from apps.credentials.key_status import QUARANTINE_FLAG
 from apps.credentials.view_models import count_descendants, is_recent, lifecycle_context, replaced_key
@@ -27,7 +27,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
         else [],
         "usage": usage(actor, key) if use else None,
         "calls": [_call(call) for call in _calls(actor, key)],
-        "first_calls": [] if key.has_ended else first_calls(),
+        "first_calls": [] if key.has_ended else first_request_snippets(),
     }
 
 
@@ -87,6 +87,6 @@ def secret_context(key: ApiKey, text: str) -> dict[str, Any]:
         },
         "old": replaced_key(key.replaces),
         "curl": as_curl(first_request(text)),
-        "first_calls": first_calls(),
+        "first_calls": first_request_snippets(),
         "env_line": f"PORTAL_API_KEY={text}",
     }

@@ -34,7 +34,7 @@ def initial_scopes(own: ScopeChoices, scopes: Iterable[str]) -> dict[str, Any]:
     if ADMIN in wanted and ADMIN in grantable:
         return {"access": ADMIN, "scopes": []}
     granted = wanted & grantable
-    quick = next((level for level in LEVELS if granted and granted == set(own.every(level))), "")
+    quick = next((level for level in LEVELS if granted and granted == set(own.scopes_of_level(level))), "")
     return {"access": quick, "scopes": sorted(granted)}
 
 

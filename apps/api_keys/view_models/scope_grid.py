@@ -22,7 +22,7 @@ class ScopeChoices:
     contact: str = ""  # whom to contact about disabled scopes; empty if there are none
 
     @classmethod
-    def held_by(cls, key: ApiKey) -> "ScopeChoices":
+    def for_key(cls, key: ApiKey) -> "ScopeChoices":
         """Return the scopes of an existing key: only these can be chosen."""
         scopes = list(Scope.objects.all())
         catalogue = frozenset(scope.name for scope in scopes)
@@ -30,7 +30,7 @@ class ScopeChoices:
         return cls(scopes, held, held)
 
     @property
-    def may_be_admin(self) -> bool:
+    def can_choose_admin(self) -> bool:
         """Return whether ``admin`` is among the choices."""
         return ADMIN in self.allowed_scopes
 
@@ -47,7 +47,7 @@ class ScopeChoices:
         """Return the names of the form fields of the resources."""
         return [field_of(resource) for resource in self.by_resource()]
 
-    def every(self, level: str) -> list[str]:
+    def scopes_of_level(self, level: str) -> list[str]:
         """Return all grantable read scopes, or for ``write`` all write scopes and the read scopes without one."""
         reads = {name for name in self.grantable if name.endswith(":read")}
         if level == "read":

@@ -16,11 +16,11 @@ from apps.base.errors import Forbidden
 from apps.base.permissions import ADMIN
 from apps.orgs.lookups import longest_key_days
 
-FULL, OFF, OTHERS = "full", "off", "others"
+CAP_REACHED, DISABLED, RESERVED = "full", "off", "others"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class CreationRefusal:
     """Why a key of a type cannot be created now: cap reached, disabled, or reserved for owners or operators."""
 
     kind: str
@@ -80,59 +80,59 @@ class Offer:
         longest = self.longest_days(kind)
         return min((days for days in (kind.default_days, longest) if days is not None), default=None)
 
-    def refusal(self, kind: KeyType) -> Refusal | None:
+    def refusal(self, kind: KeyType) -> CreationRefusal | None:
         """Return why the actor cannot create a key of the type now, or None; the action checks again."""
         if self.package and kind.name in self.package.types_off:
-            return Refusal(OFF, _("Not part of your package. %(contact)s") % {"contact": self.contact})
+            return CreationRefusal(DISABLED, _("Not part of your package. %(contact)s") % {"contact": self.contact})
         try:
             check_may_create_type(self.actor, kind)
         except Forbidden as error:
-            return Refusal(OTHERS, str(error))
+            return CreationRefusal(RESERVED, str(error))
         if self.left(kind) == 0:
             text = ngettext(
                 "The only key of this type is in use. Revoke it to make another.",
                 "All %(cap)d keys of this type are in use. Revoke one to make another.",
                 kind.cap or 0,
             )
-            return Refusal(FULL, text % {"cap": kind.cap or 0})
+            return CreationRefusal(CAP_REACHED, text % {"cap": kind.cap or 0})
         return None
 
 
-def type_cards(offer: Offer) -> list[dict[str, Any]]:
+def type_cards(type_options: Offer) -> list[dict[str, Any]]:
     """Return the card of each type."""
-    return [type_card(offer, kind) for kind in offer.types]
+    return [type_card(type_options, kind) for kind in type_options.types]
 
 
-def type_card(offer: Offer, kind: KeyType) -> dict[str, Any]:
+def type_card(type_options: Offer, kind: KeyType) -> dict[str, Any]:
     """Return the context of a type's card."""
-    refusal = offer.refusal(kind)
+    refusal = type_options.refusal(kind)
     return {
         "value": kind.name,
         "title": kind.title_text,
         "text": kind.description_text,
-        "holds": _holds(offer, kind),
+        "holds": _scopes_text(type_options, kind),
         "limits": ", ".join(limit_texts(kind)) or _("No rate limit"),
-        "lifetime": _lifetime(offer, kind),
-        "used": offer.used.get(kind.pk, 0),
+        "lifetime": _lifetime(type_options, kind),
+        "used": type_options.used.get(kind.pk, 0),
         "cap": kind.cap,
-        "left": offer.left(kind),
+        "left": type_options.left(kind),
         "disabled": refusal is not None,
         "reason": refusal.text if refusal else "",
-        "is_full": refusal is not None and refusal.kind == FULL,
+        "is_full": refusal is not None and refusal.kind == CAP_REACHED,
     }
 
 
-def _holds(offer: Offer, kind: KeyType) -> str:
+def _scopes_text(type_options: Offer, kind: KeyType) -> str:
     if EVERY_SCOPE in kind.scopes:
         return _("Every right, and admin") if kind.may_hold_admin else _("Every right but admin")
-    names = offer.scope_choices(kind).allowed_scopes
-    held = [scope.name for scope in offer.scopes if scope.name in names]
+    names = type_options.scope_choices(kind).allowed_scopes
+    held = [scope.name for scope in type_options.scopes if scope.name in names]
     shown = [name for name in held if name.removesuffix(":read") + ":write" not in names]
     return ", ".join([*shown, *([ADMIN] if ADMIN in names else [])]) or _("Nothing")
 
 
-def _lifetime(offer: Offer, kind: KeyType) -> str:
-    usual, longest = offer.usual_days(kind), offer.longest_days(kind)
+def _lifetime(type_options: Offer, kind: KeyType) -> str:
+    usual, longest = type_options.usual_days(kind), type_options.longest_days(kind)
     if usual is None:
         return _("No expiry unless chosen")
     values = {"usual": usual, "longest": longest}

@@ -2,7 +2,7 @@
 
 from apps.api_keys.views.creation import key_create
 from apps.api_keys.views.inventory import key_inventory, key_inventory_csv
-from apps.api_keys.views.kind import KEYS
+from apps.api_keys.views.key_pages import KEYS
 from apps.api_keys.views.lists import key_detail, key_list
 from apps.api_keys.views.usage import key_drain, key_usage, usage
 

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from apps.api_keys import view_models
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.view_models import key_list as rows
-from apps.api_keys.views.kind import KEYS
+from apps.api_keys.views.key_pages import KEYS
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import org_page, selected_filter
@@ -20,7 +20,7 @@ from apps.credentials.lifecycle.forms import one_click_actions
 from apps.credentials.view_models import creator_options
 
 # Buttons that change the key without a further page, and their routes.
-CLICKS = {"enable": "api_key_enable", "release": "api_key_release"}
+ONE_CLICK_ROUTES = {"enable": "api_key_enable", "release": "api_key_release"}
 
 PER_PAGE = 50
 logger = logging.getLogger(__name__)
@@ -74,6 +74,6 @@ def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
     key = KEYS.find(request, key_id)
     context = {
         **view_models.detail(request.actor, key),
-        "clicks": one_click_actions(request, key, CLICKS, Permission.API_KEYS_WRITE),
+        "clicks": one_click_actions(request, key, ONE_CLICK_ROUTES, Permission.API_KEYS_WRITE),
     }
     return render(request, "api_keys/detail.html", context)

@@ -10,10 +10,10 @@ from django.utils.http import urlencode
 
 from apps.api_keys import view_models
 from apps.api_keys.models import ApiKey
-from apps.api_keys.reports import usage as usage_figures
-from apps.api_keys.reports.least_privilege import Hint, hint
+from apps.api_keys.reports import usage as usage_reports
+from apps.api_keys.reports.least_privilege import UnusedScopes, unused_scopes
 from apps.api_keys.reports.rotation_progress import is_being_replaced, rotation_progress
-from apps.api_keys.views.kind import KEYS
+from apps.api_keys.views.key_pages import KEYS
 from apps.audit.models import LastUse
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -29,13 +29,13 @@ def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
     context = {
         "key": view_models.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
         "draining": is_being_replaced(key),
-        **usage_figures.key_page(request.actor, key, selected_filter(request, "span", usage_figures.SPANS), now),
-        **_narrower(request, key, hint(request.actor, key, now)),
+        **usage_reports.key_page(request.actor, key, selected_filter(request, "span", usage_reports.SPANS), now),
+        **_unused_scopes_context(request, key, unused_scopes(request.actor, key, now)),
     }
     return render(request, "api_keys/usage.html", context)
 
 
-def _narrower(request: PortalRequest, key: ApiKey, found: Hint | None) -> dict[str, Any]:
+def _unused_scopes_context(request: PortalRequest, key: ApiKey, found: UnusedScopes | None) -> dict[str, Any]:
     """Return the hint about unused scopes, and the URL to create a key with fewer if the member can create keys."""
     if found is None or not request.actor.can(Permission.API_KEYS_WRITE):
         return {"hint": found, "narrower_url": ""}
@@ -61,8 +61,8 @@ def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
 @org_page(Permission.USAGE_READ, nav="api_keys")
 def usage(request: PortalRequest) -> HttpResponse:
     """Show the usage of all keys of the organization."""
-    page = usage_figures.organization_page(
-        request.actor, selected_filter(request, "span", usage_figures.SPANS), timezone.now()
+    page = usage_reports.organization_page(
+        request.actor, selected_filter(request, "span", usage_reports.SPANS), timezone.now()
     )
     if request.actor.can(Permission.WEBHOOKS_READ):
         page["fan_out"] = dashboard_stats.fan_out_24h(request.actor)

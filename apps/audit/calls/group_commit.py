@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from prometheus_client import Counter as Metric
 
 from apps.audit.calls import store as call_store
-from apps.audit.calls.store import Call, Refused, is_stored
+from apps.audit.calls.store import Call, RefusalKey, is_stored
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Writer:
         self._work = threading.Condition(self._lock)
         self._has_capacity = threading.Condition(self._lock)
         self._batch = Batch()
-        self._refused: Counter[Refused] = Counter()
+        self._refused: Counter[RefusalKey] = Counter()
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._retry_seconds = RETRY_SECONDS
@@ -63,7 +63,7 @@ class Writer:
             self._wake()
         batch.done.wait()
 
-    def count_refused(self, refused: Refused) -> None:
+    def count_refused(self, refused: RefusalKey) -> None:
         """Count a refused request; above MAX_REFUSED_KEYS, further addresses are counted together as an empty one."""
         with self._lock:
             if refused not in self._refused and len(self._refused) >= MAX_REFUSED_KEYS:
@@ -107,7 +107,7 @@ class Writer:
                 if self._batch.calls:
                     self._wake()
 
-    def _take(self) -> tuple[Batch, Counter[Refused]] | None:
+    def _take(self) -> tuple[Batch, Counter[RefusalKey]] | None:
         """Wait for work and return all of it, or None when none is left and the thread must stop."""
         with self._lock:
             self._work.wait_for(lambda: self._batch.calls or self._refused or self._stopping)
@@ -121,7 +121,7 @@ class Writer:
             return work
 
 
-def store(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+def store(calls: list[Call], refused: Mapping[RefusalKey, int]) -> None:
     """Commit a batch dated now; with the Redis stream, under the ids that identify calls that Redis may also hold."""
     if settings.API_CALL_LOG == "stream":
         call_store.store(calls, refused)
@@ -129,7 +129,7 @@ def store(calls: list[Call], refused: Mapping[Refused, int]) -> None:
         call_store.store_with_current_time(calls, refused)
 
 
-def write(calls: list[Call], refused: Mapping[Refused, int], retry_seconds: float) -> bool:
+def write(calls: list[Call], refused: Mapping[RefusalKey, int], retry_seconds: float) -> bool:
     """Commit the batch, retrying with backoff for up to ``retry_seconds``; return whether the database responds."""
     give_up_at = time.monotonic() + retry_seconds
     pause = INITIAL_BACKOFF_SECONDS
@@ -148,7 +148,7 @@ def write(calls: list[Call], refused: Mapping[Refused, int], retry_seconds: floa
     return all(results)
 
 
-def _try(save: Callable[..., None], calls: list[Call], refused: Mapping[Refused, int]) -> Exception | None:
+def _try(save: Callable[..., None], calls: list[Call], refused: Mapping[RefusalKey, int]) -> Exception | None:
     try:
         save(calls, refused)
     except Exception as error:
@@ -158,12 +158,12 @@ def _try(save: Callable[..., None], calls: list[Call], refused: Mapping[Refused,
     return None
 
 
-def _store_once(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+def _store_once(calls: list[Call], refused: Mapping[RefusalKey, int]) -> None:
     if not is_stored(calls):
         store(calls, refused)
 
 
-def _halves(calls: list[Call], refused: Mapping[Refused, int]) -> list[tuple[list[Call], Mapping[Refused, int]]]:
+def _halves(calls: list[Call], refused: Mapping[RefusalKey, int]) -> list[tuple[list[Call], Mapping[RefusalKey, int]]]:
     if refused and calls:
         return [(calls, {}), ([], refused)]
     if refused:
@@ -178,7 +178,7 @@ def report_lost_calls(calls: int, error: Exception) -> None:
     logger.error("%d API calls could not be recorded and are answered without a row", calls, exc_info=error)
 
 
-def persist_inline(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+def persist_inline(calls: list[Call], refused: Mapping[RefusalKey, int]) -> None:
     """Write on the current connection, inside its open transaction."""
     try:
         store(calls, refused)
@@ -194,7 +194,7 @@ def persist(call: Call) -> None:
     _writer.persist(call)
 
 
-def count_refused(refused: Refused) -> None:
+def count_refused(refused: RefusalKey) -> None:
     """Hand a refused request to this process's writer without waiting."""
     _writer.count_refused(refused)
 

@@ -13,12 +13,12 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.audit.calls import group_commit, redis_stream
-from apps.audit.calls.store import Call, Refused, Use
+from apps.audit.calls.store import AdditionalUse, Call, RefusalKey
 from apps.base.actor import ActorKind
-from apps.base.identifiers import KEYS
+from apps.base.identifiers import ORDERED_UUIDS
 from apps.base.requests import PortalRequest
-from apps.base.text.redaction import sanitize
-from apps.base.web.client_address import address_network
+from apps.base.text.redaction import redact_and_truncate
+from apps.base.web.client_address import rate_limit_address
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
 # How a row is stored, by API_CALL_LOG.
@@ -39,12 +39,12 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         return
     organization_id, kind, public_id, label, credential_id = who
     call = Call(
-        id=KEYS.at(now),
+        id=ORDERED_UUIDS.at(now),
         at=now,
         organization_id=organization_id,
         actor_kind=kind,
         actor_id=public_id[:40],
-        actor_label=sanitize(label, 200),
+        actor_label=redact_and_truncate(label, 200),
         credential_id=credential_id,
         method=(request.method or "")[:8],
         route=route[:120],
@@ -52,7 +52,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         code=code[:40],
         duration_ms=duration_ms,
         address=request.client_address[:45],
-        user_agent=sanitize(request.META.get("HTTP_USER_AGENT", ""), 300),
+        user_agent=redact_and_truncate(request.META.get("HTTP_USER_AGENT", ""), 300),
         request_id=request.request_id,
         scopes=_scopes_text(request.scopes_used),
         flagged=getattr(caller.credential, "restriction", None) is not None,
@@ -64,7 +64,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         PERSIST[settings.API_CALL_LOG](call)
 
 
-def record_use(
+def record_additional_use(
     request: PortalRequest,
     *,
     organization_id: uuid.UUID,
@@ -80,8 +80,8 @@ def record_use(
 
     A ``status`` below 400 also updates that key's last use. A request that leaves no row is not counted.
     """
-    agent = sanitize(user_agent, 120)
-    use = Use(
+    agent = redact_and_truncate(user_agent, 120)
+    use = AdditionalUse(
         organization_id.hex,
         credential_id.hex,
         method[:8],
@@ -116,7 +116,7 @@ def _count_refusal(request: PortalRequest, now: datetime, status: int, code: str
     if status < 400:
         return
     minute = now.replace(second=0, microsecond=0)
-    refused = Refused(address_network(request.client_address)[:45], minute, code[:40])
+    refused = RefusalKey(rate_limit_address(request.client_address)[:45], minute, code[:40])
     if connection.in_atomic_block:
         group_commit.persist_inline([], {refused: 1})
     else:

@@ -23,11 +23,11 @@ from django.db import DatabaseError
 
 from apps.audit.calls import group_commit, store
 from apps.audit.calls.store import Call
-from apps.base import redis as shared
+from apps.base import redis as portal_redis
 
 logger = logging.getLogger(__name__)
 
-KEY = "portal:calls"
+STREAM_KEY = "portal:calls"
 MAX_PENDING = 100_000
 # How long a full stream is bypassed before its length is checked again.
 FULL_BACKOFF_SECONDS = 5.0
@@ -44,7 +44,7 @@ class PendingCall:
     __slots__ = ("is_stored", "packed", "woken")
 
     def __init__(self, call: Call) -> None:
-        self.packed: bytes = shared.pack("XADD", KEY, "*", "call", write_call(call))
+        self.packed: bytes = portal_redis.pack("XADD", STREAM_KEY, "*", "call", write_call(call))
         self.is_stored: bool | None = None
         self.woken: threading.Lock | None = None
 
@@ -54,7 +54,7 @@ class Sender:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._line = shared.PersistentConnection()
+        self._connection = portal_redis.PersistentConnection()
         self._queue: list[PendingCall] = []
         self._has_leader = False
         self._full_until = 0.0
@@ -92,7 +92,7 @@ class Sender:
                     each.woken.release()
 
     def _append(self, packed: list[bytes]) -> bool:
-        replies = self._line.send(b"".join([*packed, shared.pack("XLEN", KEY)]), len(packed) + 1)
+        replies = self._connection.send(b"".join([*packed, portal_redis.pack("XLEN", STREAM_KEY)]), len(packed) + 1)
         if replies is None:
             return False
         if replies[-1] > MAX_PENDING:
@@ -133,10 +133,10 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _nullable(form: FieldCodec) -> FieldCodec:
+def _nullable(codec: FieldCodec) -> FieldCodec:
     return FieldCodec(
-        lambda value: "null" if value is None else form.write(value),
-        lambda value: None if value is None else form.read(value),
+        lambda value: "null" if value is None else codec.write(value),
+        lambda value: None if value is None else codec.read(value),
         None,
     )
 
@@ -150,12 +150,12 @@ CODECS: dict[Any, FieldCodec] = {
     datetime: FieldCodec(lambda value: f'"{value.isoformat()}"', datetime.fromisoformat, None),
 }
 CODECS[uuid.UUID | None] = _nullable(CODECS[uuid.UUID])
-ANYTHING = FieldCodec(json.dumps, _as_is, None)
+DEFAULT_CODEC = FieldCodec(json.dumps, _as_is, None)
 FIELDS = {
-    name: (form := CODECS.get(hint, ANYTHING))._replace(empty=Call._field_defaults.get(name, form.empty))
+    name: (codec := CODECS.get(hint, DEFAULT_CODEC))._replace(empty=Call._field_defaults.get(name, codec.empty))
     for name, hint in typing.get_type_hints(Call).items()
 }
-WRITERS = tuple(form.write for form in FIELDS.values())
+WRITERS = tuple(codec.write for codec in FIELDS.values())
 TEMPLATE = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + "}"
 
 
@@ -167,7 +167,7 @@ def write_call(call: Call) -> str:
 def read_call(text: bytes) -> Call:
     """Read a call written by any version: missing fields get their default, unknown ones are dropped."""
     given = json.loads(text)
-    return Call(**{name: form.read(given[name]) if name in given else form.empty for name, form in FIELDS.items()})
+    return Call(**{name: codec.read(given[name]) if name in given else codec.empty for name, codec in FIELDS.items()})
 
 
 # The periodic job audit.store_streamed_calls (apps.py).
@@ -179,23 +179,23 @@ def drain(stop_after: float = MAX_SECONDS) -> int:
     if not settings.REDIS_URL:
         return 0
     token, moved, end = uuid.uuid4().hex, 0, time.monotonic() + stop_after
-    if not shared.call_redis(lambda client: client.set(f"{KEY}:lock", token, nx=True, px=LOCK_MS)):
+    if not portal_redis.call_redis(lambda client: client.set(f"{STREAM_KEY}:lock", token, nx=True, px=LOCK_MS)):
         return 0
     try:
-        while time.monotonic() < end and (entries := _first()):
+        while time.monotonic() < end and (entries := _read_batch()):
             _store([_read(fields) for _id, fields in entries])
             moved += len(entries)
             if not _trim(entries[-1][0]):
                 break
     finally:
-        if shared.call_redis(lambda client: client.get(f"{KEY}:lock")) == token.encode():
-            shared.call_redis(lambda client: client.delete(f"{KEY}:lock"))
+        if portal_redis.call_redis(lambda client: client.get(f"{STREAM_KEY}:lock")) == token.encode():
+            portal_redis.call_redis(lambda client: client.delete(f"{STREAM_KEY}:lock"))
     return moved
 
 
 def count_pending() -> int | None:
     """Return how many calls are in Redis, or None if it does not respond."""
-    found: int | None = shared.call_redis(lambda client: client.xlen(KEY))
+    found: int | None = portal_redis.call_redis(lambda client: client.xlen(STREAM_KEY))
     return found
 
 
@@ -207,13 +207,13 @@ def is_drained_to(end: datetime) -> bool:
     if not settings.REDIS_URL:
         return True
     milliseconds = int(end.timestamp() * 1000)
-    found: Any = shared.call_redis(lambda client: client.xrange(KEY, max=f"({milliseconds}-0", count=1))
+    found: Any = portal_redis.call_redis(lambda client: client.xrange(STREAM_KEY, max=f"({milliseconds}-0", count=1))
     return found is not None and not found
 
 
-def _first() -> list[tuple[bytes, dict[bytes, bytes]]]:
+def _read_batch() -> list[tuple[bytes, dict[bytes, bytes]]]:
     # The stubs allow for text responses, and for entries deleted while they were claimed.
-    found: Any = shared.call_redis(lambda client: client.xrange(KEY, count=DRAIN_BATCH))
+    found: Any = portal_redis.call_redis(lambda client: client.xrange(STREAM_KEY, count=DRAIN_BATCH))
     return found or []
 
 
@@ -223,10 +223,10 @@ def _trim(last_id: bytes) -> bool:
     following = f"{milliseconds.decode()}-{int(number) + 1}"
 
     def trim(client: redis.Redis) -> bool:
-        client.xtrim(KEY, minid=following, approximate=False)
-        return bool(client.pexpire(f"{KEY}:lock", LOCK_MS))
+        client.xtrim(STREAM_KEY, minid=following, approximate=False)
+        return bool(client.pexpire(f"{STREAM_KEY}:lock", LOCK_MS))
 
-    return bool(shared.call_redis(trim))
+    return bool(portal_redis.call_redis(trim))
 
 
 def _read(fields: dict[bytes, bytes]) -> Call | None:

@@ -16,14 +16,14 @@ from django.utils import timezone
 from psycopg import Cursor
 
 from apps.audit.models import NO_CREDENTIAL, ApiCall
-from apps.base.identifiers import KEYS
+from apps.base.identifiers import ORDERED_UUIDS
 
 MAX_PARAMETERS = 999
 # Responses to a rejected key: counted in usage, but not as a use of the key.
 REJECTED_STATUSES = frozenset({401, 403, 429})
 
 
-class Use(NamedTuple):
+class AdditionalUse(NamedTuple):
     """A call that also counts for another key. Plain strings and numbers, so that it can be sent as JSON."""
 
     organization_id: str
@@ -59,7 +59,7 @@ class Call(NamedTuple):
     uses: Sequence[Sequence[Any]] = ()  # each one a Use
 
 
-class Refused(NamedTuple):
+class RefusalKey(NamedTuple):
     """The key by which refused unauthenticated requests are counted."""
 
     address: str
@@ -75,7 +75,7 @@ class LastUse(NamedTuple):
     address: str
 
 
-class Usage(NamedTuple):
+class HourlyUsageKey(NamedTuple):
     """The key of the hourly rollup."""
 
     organization_id: uuid.UUID
@@ -89,7 +89,7 @@ class Usage(NamedTuple):
     scopes: str
 
 
-class DailyUsage(NamedTuple):
+class DailyUsageKey(NamedTuple):
     """The key of the rollup by UTC day."""
 
     organization_id: uuid.UUID
@@ -109,11 +109,11 @@ class CallCount(NamedTuple):
     last_at: datetime
 
 
-Key = TypeVar("Key", Usage, DailyUsage)
+Key = TypeVar("Key", HourlyUsageKey, DailyUsageKey)
 CALL_COLUMNS = Call._fields[:-1]
-COUNTED_USAGE = (*Usage._fields, *CallCount._fields)
-COUNTED_DAYS = (*DailyUsage._fields, *CallCount._fields)
-COUNTED_REFUSED = (*Refused._fields, "calls")
+COUNTED_USAGE = (*HourlyUsageKey._fields, *CallCount._fields)
+COUNTED_DAYS = (*DailyUsageKey._fields, *CallCount._fields)
+COUNTED_REFUSED = (*RefusalKey._fields, "calls")
 COUNT_UP = "DO UPDATE SET calls = {table}.calls + excluded.calls"
 COUNT_UP_AND_KEEP_NEWEST = (
     f"{COUNT_UP}, last_at = CASE WHEN excluded.last_at > {{table}}.last_at"
@@ -122,7 +122,7 @@ COUNT_UP_AND_KEEP_NEWEST = (
 KEEP_NEWEST = "DO UPDATE SET at = excluded.at, address = excluded.address WHERE excluded.at >= {table}.at"
 
 
-def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
+def store(calls: Sequence[Call], refused: Mapping[RefusalKey, int]) -> None:
     """Commit the calls and their rollups, or raise a database error and store nothing.
 
     A call that is already stored (by another process, or by an earlier attempt) is skipped and not counted again.
@@ -131,28 +131,30 @@ def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
         _insert_batch(calls, refused)
 
 
-def store_with_current_time(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+def store_with_current_time(calls: list[Call], refused: Mapping[RefusalKey, int]) -> None:
     """Store calls that no other process has seen, dated (and so keyed) inside the transaction.
 
     Otherwise a call that waited for the database would sort before rows that were committed and read meanwhile.
     """
     with transaction.atomic():
         now = timezone.now()
-        calls[:] = [call._replace(id=KEYS.at(now), at=now) for call in calls]
+        calls[:] = [call._replace(id=ORDERED_UUIDS.at(now), at=now) for call in calls]
         _insert_batch(calls, refused)
 
 
-def _insert_batch(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
+def _insert_batch(calls: Sequence[Call], refused: Mapping[RefusalKey, int]) -> None:
     database = connections[DEFAULT_DB_ALIAS]
     with database.wrap_database_errors:
         calls = _insert_calls(database, calls)
-        _insert(database, "audit_lastuse", LastUse._fields, last_uses(calls), ("credential_id",), KEEP_NEWEST)
-        hours = usage(calls)
+        _insert(database, "audit_lastuse", LastUse._fields, newest_uses(calls), ("credential_id",), KEEP_NEWEST)
+        hours = count_by_hour(calls)
         newest = COUNT_UP_AND_KEEP_NEWEST
-        _insert(database, "audit_usagehour", COUNTED_USAGE, _counted(hours), Usage._fields, newest)
-        _insert(database, "audit_usageday", COUNTED_DAYS, _counted(by_day(hours)), DailyUsage._fields, newest)
+        _insert(database, "audit_usagehour", COUNTED_USAGE, _count_rows(hours), HourlyUsageKey._fields, newest)
+        _insert(
+            database, "audit_usageday", COUNTED_DAYS, _count_rows(count_by_day(hours)), DailyUsageKey._fields, newest
+        )
         refusals = [(*key, count) for key, count in sorted(refused.items())]
-        _insert(database, "audit_refusedcalls", COUNTED_REFUSED, refusals, Refused._fields, COUNT_UP)
+        _insert(database, "audit_refusedcalls", COUNTED_REFUSED, refusals, RefusalKey._fields, COUNT_UP)
 
 
 def is_stored(calls: Sequence[Call]) -> bool:
@@ -160,7 +162,7 @@ def is_stored(calls: Sequence[Call]) -> bool:
     return bool(calls) and ApiCall.objects.filter(pk=calls[0].id).exists()
 
 
-def last_uses(calls: Iterable[Call]) -> list[LastUse]:
+def newest_uses(calls: Iterable[Call]) -> list[LastUse]:
     """Return the newest accepted use of each key, ordered by key."""
     newest: dict[uuid.UUID, LastUse] = {}
     for used in _accepted_uses(calls):
@@ -173,21 +175,21 @@ def _accepted_uses(calls: Iterable[Call]) -> Iterator[LastUse]:
     for call in calls:
         if call.credential_id is not None and call.status not in REJECTED_STATUSES:
             yield LastUse(call.credential_id, call.at, call.address)
-        for use in map(Use._make, call.uses):
+        for use in map(AdditionalUse._make, call.uses):
             if use.status < 400:
                 yield LastUse(uuid.UUID(use.credential_id), call.at, use.address)
 
 
-def usage(calls: Iterable[Call]) -> dict[Usage, CallCount]:
+def count_by_hour(calls: Iterable[Call]) -> dict[HourlyUsageKey, CallCount]:
     """Count the calls by hour, including the other keys that they count for."""
-    return _summed((key, CallCount(1, call.at)) for call in calls for key in _counted_as(call))
+    return _summed((key, CallCount(1, call.at)) for call in calls for key in _usage_keys(call))
 
 
-def by_day(hours: Mapping[Usage, CallCount]) -> dict[DailyUsage, CallCount]:
+def count_by_day(hours: Mapping[HourlyUsageKey, CallCount]) -> dict[DailyUsageKey, CallCount]:
     """Sum the counts by UTC day, over all user agents."""
     return _summed(
         (
-            DailyUsage(
+            DailyUsageKey(
                 *(key.organization_id, key.credential_id, key.hour.astimezone(UTC).date()),
                 *(key.method, key.route, key.status_class, key.address, key.scopes),
             ),
@@ -205,18 +207,18 @@ def _summed(counts: Iterable[tuple[Key, CallCount]]) -> dict[Key, CallCount]:
     return sums
 
 
-def _counted(counts: Mapping[Any, CallCount]) -> list[tuple[Any, ...]]:
+def _count_rows(counts: Mapping[Any, CallCount]) -> list[tuple[Any, ...]]:
     return [(*key, *count) for key, count in sorted(counts.items())]
 
 
-def _counted_as(call: Call) -> Iterator[Usage]:
+def _usage_keys(call: Call) -> Iterator[HourlyUsageKey]:
     hour = call.at.replace(minute=0, second=0, microsecond=0)
     own = call.credential_id or NO_CREDENTIAL
     rest = call.method, call.route, status_class(call.status), call.address, call.user_agent[:120], call.scopes
-    yield Usage(call.organization_id, own, hour, *rest)
-    for use in map(Use._make, call.uses):
+    yield HourlyUsageKey(call.organization_id, own, hour, *rest)
+    for use in map(AdditionalUse._make, call.uses):
         what = use.method, use.route, status_class(use.status), use.address, use.user_agent[:120], use.scopes
-        yield Usage(uuid.UUID(use.organization_id), uuid.UUID(use.credential_id), hour, *what)
+        yield HourlyUsageKey(uuid.UUID(use.organization_id), uuid.UUID(use.credential_id), hour, *what)
 
 
 def status_class(status: int) -> str:
@@ -249,8 +251,10 @@ def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
 
 
 def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
-    columns, slots = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
-    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({slots}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    columns, placeholders = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
+    statement = (
+        f"INSERT INTO audit_apicall ({columns}) VALUES ({placeholders}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    )
     return {call.id for call in calls if raw.execute(statement, _for_sqlite(call[:-1])).fetchall()}
 
 
@@ -270,9 +274,9 @@ def _insert(
     insert(database.connection, f"{table} ({', '.join(columns)})", len(columns), rows, conflict)
 
 
-def _insert_sqlite(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
-    places = ", ".join("?" * width)
-    raw.executemany(f"INSERT INTO {into} VALUES ({places}){conflict}", map(_for_sqlite, rows))  # noqa: S608
+def _insert_sqlite(raw: Any, target: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
+    placeholders = ", ".join("?" * width)
+    raw.executemany(f"INSERT INTO {target} VALUES ({placeholders}){conflict}", map(_for_sqlite, rows))  # noqa: S608
 
 
 # As Django does for SQLite: ids in hex, times in UTC without a zone.
@@ -288,11 +292,11 @@ def _for_sqlite(row: Iterable[Any]) -> list[Any]:
     return [SQLITE_VALUES[type(value)](value) if type(value) in SQLITE_VALUES else value for value in row]
 
 
-def _insert_postgresql(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
+def _insert_postgresql(raw: Any, target: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
     with Cursor(raw) as cursor:
         step = MAX_PARAMETERS // width
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            places = ", ".join([f"({', '.join(['%s'] * width)})"] * len(part))
-            statement = f"INSERT INTO {into} VALUES {places}{conflict}"  # noqa: S608
+            placeholders = ", ".join([f"({', '.join(['%s'] * width)})"] * len(part))
+            statement = f"INSERT INTO {target} VALUES {placeholders}{conflict}"  # noqa: S608
             cursor.execute(statement, [value for row in part for value in row])

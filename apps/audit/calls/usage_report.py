@@ -66,7 +66,7 @@ class Span:
         return [self.since + index * self.interval.length for index in range(count)]
 
 
-class Point(NamedTuple):
+class UsageBucket(NamedTuple):
     """The calls of one bucket by status class."""
 
     at: datetime
@@ -111,7 +111,7 @@ class UsageReport:
 
     total: int
     by_status: dict[str, int]
-    series: list[Point]
+    series: list[UsageBucket]
     routes: list[RouteUsage] = field(default_factory=list)
     addresses: list[AddressUsage] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
@@ -128,15 +128,15 @@ def organization_usage(organization_id: uuid.UUID, span: Span) -> UsageReport:
     return _report({"organization_id": organization_id}, span)
 
 
-def _report(whose: dict[str, uuid.UUID], span: Span) -> UsageReport:
-    series = _series(whose, span)
+def _report(owner_filter: dict[str, uuid.UUID], span: Span) -> UsageReport:
+    series = _series(owner_filter, span)
     by_status = {each: sum(point.by_status[each] for point in series) for each in CLASSES}
     report = UsageReport(sum(by_status.values()), by_status, series)
     routes: dict[tuple[str, str], int] = defaultdict(int)
     keys: dict[uuid.UUID, int] = defaultdict(int)
     addresses: dict[str, AddressUsage] = {}
     scopes: set[str] = set()
-    for key, method, route, address, used, calls, last_at in _parts(whose, span):
+    for key, method, route, address, used, calls, last_at in _grouped_sums(owner_filter, span):
         routes[method, route] += calls
         keys[key] += calls
         before = addresses.get(address, AddressUsage(address, 0, last_at))
@@ -153,51 +153,54 @@ def _report(whose: dict[str, uuid.UUID], span: Span) -> UsageReport:
     return report
 
 
-def _series(whose: dict[str, uuid.UUID], span: Span) -> list[Point]:
-    rows = _by_day(whose, span.since, span.until) if span.interval == Interval.DAY else _by_hour(whose, span)
+def _series(owner_filter: dict[str, uuid.UUID], span: Span) -> list[UsageBucket]:
+    rows = (
+        _by_day(owner_filter, span.since, span.until) if span.interval == Interval.DAY else _by_hour(owner_filter, span)
+    )
     # One group per bucket, in index order: takes half the time of grouping by status class as well.
     sums = {f"of_{each}": Sum("calls", filter=Q(status_class=each)) for each in CLASSES}
     found = {}
     for at, *calls in rows.values_list(str(span.interval)).annotate(**sums):
         found[at if isinstance(at, datetime) else _start_of(at)] = [each or 0 for each in calls]
-    quiet = [0] * len(CLASSES)
-    return [Point(at, dict(zip(CLASSES, found.get(at, quiet), strict=True))) for at in span.buckets]
+    no_calls = [0] * len(CLASSES)
+    return [UsageBucket(at, dict(zip(CLASSES, found.get(at, no_calls), strict=True))) for at in span.buckets]
 
 
-def merge_points(series: list[Point], count: int) -> list[Point]:
+def merge_points(series: list[UsageBucket], count: int) -> list[UsageBucket]:
     """Merge every ``count`` consecutive buckets into one."""
     parts = [series[start : start + count] for start in range(0, len(series), count)]
     return [
-        Point(part[0].at, {each: sum(point.by_status[each] for point in part) for each in CLASSES}) for part in parts
+        UsageBucket(part[0].at, {each: sum(point.by_status[each] for point in part) for each in CLASSES})
+        for part in parts
     ]
 
 
-def _parts(whose: dict[str, uuid.UUID], span: Span) -> Iterator[tuple[Any, ...]]:
+def _grouped_sums(owner_filter: dict[str, uuid.UUID], span: Span) -> Iterator[tuple[Any, ...]]:
     """Yield the grouped sums of a span: its first hours, then whole days, then its last hours."""
-    for rows in _pieces(whose, span):
+    for rows in _rollup_querysets(owner_filter, span):
         grouped = rows.values_list("credential_id", "method", "route", "address", "scopes")
         yield from grouped.annotate(sum=Sum("calls"), newest=Max("last_at"))
 
 
-def _pieces(whose: dict[str, uuid.UUID], span: Span) -> Iterator[QuerySet[Any]]:
+def _rollup_querysets(owner_filter: dict[str, uuid.UUID], span: Span) -> Iterator[QuerySet[Any]]:
     first, last = Interval.DAY.start_of(span.since), Interval.DAY.start_of(span.until)
     first += DAY if first < span.since else timedelta()
     if first >= last:
-        yield _by_hour(whose, span)
+        yield _by_hour(owner_filter, span)
         return
     if span.since < first:
-        yield _by_hour(whose, Span(span.since, first, Interval.HOUR))
-    yield _by_day(whose, first, last)
+        yield _by_hour(owner_filter, Span(span.since, first, Interval.HOUR))
+    yield _by_day(owner_filter, first, last)
     if last < span.until:
-        yield _by_hour(whose, Span(last, span.until, Interval.HOUR))
+        yield _by_hour(owner_filter, Span(last, span.until, Interval.HOUR))
 
 
-def _by_hour(whose: dict[str, uuid.UUID], span: Span) -> QuerySet[UsageHour]:
-    return UsageHour.objects.filter(**whose, hour__gte=span.since, hour__lt=span.until)
+def _by_hour(owner_filter: dict[str, uuid.UUID], span: Span) -> QuerySet[UsageHour]:
+    return UsageHour.objects.filter(**owner_filter, hour__gte=span.since, hour__lt=span.until)
 
 
-def _by_day(whose: dict[str, uuid.UUID], since: datetime, until: datetime) -> QuerySet[UsageDay]:
-    return UsageDay.objects.filter(**whose, day__gte=since.date(), day__lt=until.date())
+def _by_day(owner_filter: dict[str, uuid.UUID], since: datetime, until: datetime) -> QuerySet[UsageDay]:
+    return UsageDay.objects.filter(**owner_filter, day__gte=since.date(), day__lt=until.date())
 
 
 def _start_of(day: date) -> datetime:
@@ -243,8 +246,8 @@ def routes_and_scopes(
 
     An empty scope means that a successful call used none. Calls refused before they used a scope are left out.
     """
-    whose = {"organization_id": organization_id, **({"credential_id": credential_id} if credential_id else {})}
-    rows = UsageDay.objects.filter(**whose, day__gte=since.astimezone(UTC).date())
+    owner_filter = {"organization_id": organization_id, **({"credential_id": credential_id} if credential_id else {})}
+    rows = UsageDay.objects.filter(**owner_filter, day__gte=since.astimezone(UTC).date())
     rows = rows.filter(~Q(scopes="") | Q(status_class="2xx"))
     found: dict[uuid.UUID, set[tuple[str, str]]] = defaultdict(set)
     for key, route, used in rows.values_list("credential_id", "route", "scopes").distinct():

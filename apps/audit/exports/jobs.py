@@ -17,8 +17,8 @@ from django.db import OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone, translation
 
-from apps.audit.exports import walk
-from apps.audit.exports.walk import Leg
+from apps.audit.exports import reader
+from apps.audit.exports.reader import RemainingSpan
 from apps.audit.models import AuditExport, ExportChunk, ExportStatus, Unsealed
 from apps.audit.timeline.serialization import write_head, write_lines
 from apps.audit.timeline.sources import Filters, Row
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_SECONDS = 1.0
 PIECE_ROWS = 5000
 PIECE_SECONDS = 0.5
-CLAIM = timedelta(seconds=15)
+CLAIM_DURATION = timedelta(seconds=15)
 MAX_SEAL_WAIT = timedelta(minutes=2)
 MAX_FAILURES = 5
 ROW_RETENTION = timedelta(days=90)
@@ -53,29 +53,29 @@ def advance() -> int:
 def _advance_one(key: uuid.UUID, until: float) -> int:
     now = timezone.now()
     unclaimed = AuditExport.objects.unfinished().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pk=key)
-    if not unclaimed.update(claimed_until=now + CLAIM):
+    if not unclaimed.update(claimed_until=now + CLAIM_DURATION):
         return 0
     job = AuditExport.objects.get(pk=key)
-    actor, filters = system(job.organization_id), walk.filters_from(job.filters)
+    actor, filters = system(job.organization_id), reader.filters_from(job.filters)
     try:
-        return _work(job, actor, filters, until)
+        return _write_export(job, actor, filters, until)
     except OperationalError:
         # The database is unreachable or busy: the next run continues.
         raise
     except Exception:
         logger.exception("a round of the export %s failed", job.public_id)
-        _note_failure(job)
+        _count_failure(job)
         return 0
     finally:
         AuditExport.objects.filter(pk=key).update(claimed_until=None)
 
 
-def _work(job: AuditExport, actor: Actor, filters: Filters, until: float) -> int:
+def _write_export(job: AuditExport, actor: Actor, filters: Filters, until: float) -> int:
     if job.status == ExportStatus.ESTIMATING and not _estimate(job, actor, filters):
         return 0
     written, is_mine = 0, True
     while is_mine and job.legs and time.monotonic() < until:
-        rows, legs = _read(actor, filters, [Leg(*leg) for leg in job.legs])
+        rows, legs = _read(actor, filters, [RemainingSpan(*leg) for leg in job.legs])
         is_mine = _write(job, rows, legs)
         written += len(rows) if is_mine else 0
     if is_mine and not job.legs:
@@ -88,25 +88,25 @@ def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
     earlier = Unsealed.objects.filter(entry__organization_id=job.organization_id, entry_id__lt=job.pk)
     if timezone.now() - job.created_at < MAX_SEAL_WAIT and earlier.exists():
         return False
-    legs = walk.begin(actor, filters)
-    count = walk.count(actor, filters, legs)
+    legs = reader.remaining_spans(actor, filters)
+    count = reader.count(actor, filters, legs)
     fresh = AuditExport.objects.filter(pk=job.pk, status=ExportStatus.ESTIMATING)
     job.legs, job.count, job.status = [list(leg) for leg in legs], count, ExportStatus.RUNNING
     return bool(fresh.update(legs=job.legs, count=count, status=job.status))
 
 
-def _read(actor: Actor, filters: Filters, legs: list[Leg]) -> tuple[list[Row], list[Leg]]:
+def _read(actor: Actor, filters: Filters, legs: list[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
     """Take steps until there are rows enough for a piece, or PIECE_SECONDS have passed."""
     rows: list[Row] = []
     enough = time.monotonic() + PIECE_SECONDS
     with translation.override("en"):
         while legs and len(rows) < PIECE_ROWS and time.monotonic() < enough:
-            found, legs = walk.advance(actor, filters, legs)
+            found, legs = reader.advance(actor, filters, legs)
             rows += found
     return rows, legs
 
 
-def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
+def _write(job: AuditExport, rows: list[Row], legs: list[RemainingSpan]) -> bool:
     """Commit a piece with the position after it; return False if the job was canceled or another worker wrote it."""
     with translation.override("en"):
         text = write_lines(job.file_format, rows)
@@ -121,7 +121,7 @@ def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
             written=F("written") + len(rows),
             size=F("size") + len(body),
             failures=0,
-            claimed_until=timezone.now() + CLAIM,
+            claimed_until=timezone.now() + CLAIM_DURATION,
         )
         if is_mine and body:
             ExportChunk.objects.create(export=job, number=job.chunks, body=gzip.compress(body, 6, mtime=0))
@@ -140,7 +140,7 @@ def _finish(job: AuditExport) -> None:
     )
 
 
-def _note_failure(job: AuditExport) -> None:
+def _count_failure(job: AuditExport) -> None:
     """Count a failure; after MAX_FAILURES in a row the export fails."""
     rows = AuditExport.objects.unfinished().filter(pk=job.pk)
     rows.update(failures=F("failures") + 1)

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.audit import actions, view_models
-from apps.audit.exports.walk import count_now
+from apps.audit.exports.reader import count_current
 from apps.audit.forms import filled_fields, invalid_fields, page_filters
 from apps.audit.models import AuditExport
 from apps.audit.seal.checkpoints import as_json
@@ -21,12 +21,12 @@ from apps.base.errors import Busy, Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.rest.renderers import to_json
-from apps.base.web.pages import BUTTON, org_page
+from apps.base.web.pages import POST_ONLY, org_page
 
 MAX_STREAMED_ROWS = 50_000
 
 
-@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=POST_ONLY)
 def export(request: PortalRequest) -> HttpResponseBase:
     """Send the rows that match the page's filters, or store a job if they are too many for one response."""
     texts, file_format = filled_fields(request.POST), request.POST.get("format", "")
@@ -37,7 +37,7 @@ def export(request: PortalRequest) -> HttpResponseBase:
     except Invalid:
         return _back(request, view_models.invalid_filters_message(invalid_fields(texts), texts))
     with heavy_work.reserve_slot(request.organization.pk) as slot:
-        if count_now(request.actor, filters, MAX_STREAMED_ROWS) <= MAX_STREAMED_ROWS:
+        if count_current(request.actor, filters, MAX_STREAMED_ROWS) <= MAX_STREAMED_ROWS:
             lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
             return slot.hold_until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
     try:
@@ -62,7 +62,7 @@ def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
     return render(request, "audit/_export.html" if part else "audit/export.html", context)
 
 
-@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=POST_ONLY)
 def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
     """Cancel an export and discard its rows."""
     try:
@@ -72,7 +72,7 @@ def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
     return redirect("audit_export_job", request.organization.slug, export_id)
 
 
-@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=POST_ONLY)
 def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
     """Send the file of an export. Only by POST, because each download is recorded."""
     try:
@@ -89,7 +89,7 @@ def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
     return response
 
 
-@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=POST_ONLY)
 def checkpoint(request: PortalRequest) -> HttpResponse:
     """Send the newest checkpoint as a file, after signing a new one if entries followed."""
     try:

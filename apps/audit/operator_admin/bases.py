@@ -114,7 +114,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         found: str = row.public_id
         return found
 
-    def answer(self, row: Any) -> Sequence[Line]:
+    def summary_lines(self, row: Any) -> Sequence[Line]:
         """Return sentences that answer what customers ask about the row."""
         return ()
 
@@ -126,7 +126,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         """Add the sentences and tables above the fields."""
         row = options.get("obj")
         if row is not None:
-            context |= {"answer": self.answer(row), "panels": self.panels(row)}
+            context |= {"answer": self.summary_lines(row), "panels": self.panels(row)}
         return super().render_change_form(request, context, *args, **options)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -203,14 +203,14 @@ class AuditedAdmin(OperatorAdmin):
         except PortalError as refusal:
             if request.method != "POST":
                 raise
-            return self._refused(request, refusal, request.get_full_path())
+            return self._redirect_with_error(request, refusal, request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         """Call the action with the changes; an unchanged form saves and records nothing."""
         before = {name: form.initial.get(name) for name in form.changed_data}
         if change and not before:
             return
-        changes = {name: [_plain(old), _plain(getattr(obj, name))] for name, old in before.items()}
+        changes = {name: [_json_value(old), _json_value(getattr(obj, name))] for name, old in before.items()}
         self.save_action(actor=operator_of(cast(PortalRequest, request)), row=obj, changes=changes)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -218,7 +218,7 @@ class AuditedAdmin(OperatorAdmin):
         try:
             return super().delete_view(request, object_id, extra_context)
         except PortalError as refusal:
-            return self._refused(request, refusal, "../change/")
+            return self._redirect_with_error(request, refusal, "../change/")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
         """Return the rows only: nothing is deleted with them, and the action decides whether they can be deleted."""
@@ -230,11 +230,11 @@ class AuditedAdmin(OperatorAdmin):
             raise PermissionDenied
         self.delete_action(actor=operator_of(cast(PortalRequest, request)), row=obj)
 
-    def _refused(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:
+    def _redirect_with_error(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:
         sentences = [str(text) for texts in (getattr(refusal, "fields", None) or {}).values() for text in texts]
         messages.error(request, " ".join(sentences) or str(refusal))
         return redirect(path)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)

@@ -1,6 +1,6 @@
 """The searches of the operators' lists and of their start page: each reading of the search text is one index lookup.
 
-A reading is a field of the model, or one of the names in ``KINDS``. ``name^`` matches a prefix (the field is unique and
+A reading is a field of the model, or one of the names in ``LOOKUPS``. ``name^`` matches a prefix (the field is unique and
 so has an index for it), ``name~`` a substring (small tables only), a bare name the whole value. ``reading@field``
 limits the matches to the newest days of that field: for rollups, whose indexes end with it and not with the key.
 """
@@ -24,48 +24,48 @@ from apps.audit.operator_admin.panels import Panel, change_url, changelist_url, 
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import decode
 from apps.base.models import Row
-from apps.base.text.mail_addresses import canonical_address
-from apps.base.web.client_address import address_network
+from apps.base.text.email_validation import normalize_email
+from apps.base.web.client_address import rate_limit_address
 from apps.orgs.lookups import find_organization
 
 MAX_LENGTH = 254
 NEWEST_DAYS = 2
 # Readings that are email addresses.
-EMAIL_READINGS = ("email", "to")
+EMAIL_LOOKUPS = ("email", "to")
 LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
-def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySet[Row]:
+def search(rows: QuerySet[Row], lookups: tuple[str, ...], text: str) -> QuerySet[Row]:
     """Return the matches of the first reading that has any; all rows for an empty text."""
     term = text.strip()
     if not term:
         return rows
     if "\0" in term or len(term) > MAX_LENGTH:
         return rows.none()
-    for reading in readings:
-        for condition in conditions(rows.model, reading, term):
+    for lookup in lookups:
+        for condition in conditions(rows.model, lookup, term):
             if rows.filter(condition).order_by().exists():
                 return rows.filter(condition)
     return rows.none()
 
 
-def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
+def conditions(model: type[Model], lookup: str, term: str) -> Iterator[Q]:
     """Yield the conditions of a reading, none if the text has another format."""
-    if "@" in reading:
-        kind, _separator, field = reading.partition("@")
+    if "@" in lookup:
+        kind, _separator, field = lookup.partition("@")
         yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
-    elif reading in KINDS:
-        yield from KINDS[reading](model, term)
-    elif reading.rstrip("^").endswith(EMAIL_READINGS) and term != canonical_address(term):
+    elif lookup in LOOKUPS:
+        yield from LOOKUPS[lookup](model, term)
+    elif lookup.rstrip("^").endswith(EMAIL_LOOKUPS) and term != normalize_email(term):
         # In canonical form, then as typed: older accounts can have another spelling.
-        yield from conditions(model, reading, canonical_address(term))
-        yield Q(**{reading.rstrip("^"): term})
-    elif reading.endswith("^"):
-        yield begins_with(reading[:-1], term)
-    elif reading.endswith("~"):
-        yield Q(**{f"{reading[:-1]}__icontains": term})
+        yield from conditions(model, lookup, normalize_email(term))
+        yield Q(**{lookup.rstrip("^"): term})
+    elif lookup.endswith("^"):
+        yield begins_with(lookup[:-1], term)
+    elif lookup.endswith("~"):
+        yield Q(**{f"{lookup[:-1]}__icontains": term})
     else:
-        yield Q(**{reading: term})
+        yield Q(**{lookup: term})
 
 
 def recent(model: Any, condition: Q, field: str) -> Q:
@@ -141,7 +141,7 @@ def _network(model: Any, term: str) -> Iterator[Q]:
         ipaddress.ip_address(term)
     except ValueError:
         return
-    yield Q(address=address_network(term))
+    yield Q(address=rate_limit_address(term))
 
 
 def _uuid(term: str) -> uuid.UUID | None:
@@ -151,7 +151,7 @@ def _uuid(term: str) -> uuid.UUID | None:
         return None
 
 
-KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
+LOOKUPS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
     "id": _own_id,
     "organization": _organization,
     "credential": _credential,
@@ -165,26 +165,26 @@ KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
 }
 
 
-def help_text(model: type[Model], readings: tuple[str, ...]) -> Any:
+def help_text(model: type[Model], lookups: tuple[str, ...]) -> Any:
     """Return the help text of the search box, translated when it is rendered."""
-    return lazy(_help_text, str)(model, readings)
+    return lazy(_help_text, str)(model, lookups)
 
 
-def _help_text(model: Any, readings: tuple[str, ...]) -> str:
+def _help_text(model: Any, lookups: tuple[str, ...]) -> str:
     parts = []
-    for reading in readings:
-        text = _label(model, reading.partition("@")[0])
-        if reading.endswith("^"):
+    for lookup in lookups:
+        text = _label(model, lookup.partition("@")[0])
+        if lookup.endswith("^"):
             text = _("the beginning of %(what)s") % {"what": text}
-        elif "@" in reading:
+        elif "@" in lookup:
             text = _("%(what)s (its newest two days)") % {"what": text}
-        elif reading.endswith("~"):
+        elif lookup.endswith("~"):
             text = _("a part of %(what)s") % {"what": text}
         parts.append(text)
     return capfirst(get_text_list(list(dict.fromkeys(parts)), _("or"))) + "."
 
 
-def _label(model: Any, reading: str) -> str:
+def _label(model: Any, lookup: str) -> str:
     fixed = {
         "id": _("the id"),
         "organization": _("an organization's slug or id"),
@@ -198,14 +198,14 @@ def _label(model: Any, reading: str) -> str:
         "network": _("an IP address"),
         "to": _("an e-mail address"),
     }
-    if reading in fixed:
-        return fixed[reading]
-    if reading.endswith("__email"):
+    if lookup in fixed:
+        return fixed[lookup]
+    if lookup.endswith("__email"):
         return _("an e-mail address")
     field = None
-    for part in reading.rstrip("^~").split("__"):
+    for part in lookup.rstrip("^~").split("__"):
         field = (field.related_model if field else model)._meta.get_field(part)
-    return _("the %(field)s") % {"field": field.verbose_name if field else reading}
+    return _("the %(field)s") % {"field": field.verbose_name if field else lookup}
 
 
 # The search on the start page finds rows of every admin page that sets ``found_by``, its readings.
@@ -230,9 +230,9 @@ def find(text: str) -> SearchResults:
 
 def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
     for model, page in site._registry.items():
-        readings = getattr(page, "found_by", ())
-        if readings:
-            found = search(model._default_manager.order_by("-pk"), readings, text)
+        lookups = getattr(page, "found_by", ())
+        if lookups:
+            found = search(model._default_manager.order_by("-pk"), lookups, text)
             joined: Any = page.list_select_related or ()
             shown = without_long_fields(found.select_related(*joined), columns_of(page), joined)
             yield page, list(shown[: MAX_ROWS_PER_KIND + 1])

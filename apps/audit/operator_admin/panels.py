@@ -122,14 +122,14 @@ def _cell(row: Any, name: str, is_first: bool) -> Cell:
     text = display_for_field(value, found, EMPTY) if found is not None else display_for_value(value, EMPTY)
     if isinstance(value, datetime):
         text = time_element(value)
-    return Cell(text, own, _tone(value) if _is_a_state(row, name) else "")
+    return Cell(text, own, _tone(value) if _is_status_field(row, name) else "")
 
 
 def _tone(value: Any) -> str:
     return getattr(value, "operator_tone", "") or TONES.get(getattr(value, "value", value), "")
 
 
-def _is_a_state(row: Model, name: str) -> bool:
+def _is_status_field(row: Model, name: str) -> bool:
     try:
         return bool(row._meta.get_field(name).choices)  # type: ignore[union-attr]  # relations have none, and are handled above
     except FieldDoesNotExist:

@@ -21,7 +21,7 @@ from apps.audit.models import ApiCall, AuditEntry, Checkpoint, Cut, RefusedCalls
 from apps.audit.retention import sweep_cursor, windows
 from apps.audit.seal import checkpoints
 from apps.audit.seal.digests import HOUR, sources
-from apps.audit.timeline.sources import key_at
+from apps.audit.timeline.sources import uuid7_floor
 from apps.base import timestamps
 from apps.base.actor import system
 
@@ -64,7 +64,7 @@ def _sweep_organizations(name: str, work: Callable[[uuid.UUID, float], tuple[int
 
 
 def _sign(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
-    windows.record_window(organization_id, {kind for source in sources().values() for kind in source.kinds})
+    windows.record_window(organization_id, {kind for source in sources().values() for kind in source.retention_kinds})
     checkpoint = checkpoints.create(organization_id)
     if checkpoint is not None:
         checkpoints.log_checkpoint(checkpoint)
@@ -140,7 +140,7 @@ def _remove_calls(organization_id: uuid.UUID) -> int:
     if digested is None:
         return 0
     hour = windows.retention_cutoff("calls", organization_id).replace(minute=0, second=0, microsecond=0)
-    old = ApiCall.objects.filter(organization_id=organization_id, pk__lt=key_at(min(hour, digested)))
+    old = ApiCall.objects.filter(organization_id=organization_id, pk__lt=uuid7_floor(min(hour, digested)))
     return _remove_first(old.order_by("pk"))
 
 

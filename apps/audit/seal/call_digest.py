@@ -7,7 +7,7 @@ from typing import Any
 from apps.audit.calls import redis_stream
 from apps.audit.models import ApiCall
 from apps.audit.seal.chain import encode_json
-from apps.audit.seal.digests import Source
+from apps.audit.seal.digests import DigestSource
 from apps.base.identifiers import encode
 
 ACTION = "audit.calls_digest"
@@ -42,4 +42,4 @@ def is_settled(end: datetime) -> bool:
     return redis_stream.is_drained_to(end + CLOCK_MARGIN)
 
 
-SOURCE = Source(ACTION, rows, next_id, is_settled, ("calls",))
+SOURCE = DigestSource(ACTION, rows, next_id, is_settled, ("calls",))

@@ -51,20 +51,20 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-class _Stop(Exception):
+class _Mismatch(Exception):
     def __init__(self, seq: int | None, why: str) -> None:
         super().__init__(why)
         self.bad = Finding(seq, why)
 
 
-def check(organization_id: uuid.UUID, outside: dict[str, Any] | None = None) -> Report:
-    """Verify one organization. ``outside``: a checkpoint of it that was stored elsewhere, as ``checkpoints.read``."""
+def check(organization_id: uuid.UUID, external: dict[str, Any] | None = None) -> Report:
+    """Verify one organization. ``external``: a checkpoint of it that was stored elsewhere, as ``checkpoints.read``."""
     while True:
         cut = _newest_cut(organization_id)
         report = Report(start=cut.seq if cut else 0)
         try:
-            _Check(organization_id, cut, outside, report).run()
-        except _Stop as stop:
+            _Check(organization_id, cut, external, report).run()
+        except _Mismatch as stop:
             report.bad = stop.bad
         # If retention has cut meanwhile, the missing rows were removed regularly: read again.
         if report.bad is None or _newest_cut(organization_id) == cut:
@@ -78,10 +78,10 @@ def _newest_cut(organization_id: uuid.UUID) -> Cut | None:
 
 class _Check:
     def __init__(
-        self, organization_id: uuid.UUID, cut: Cut | None, outside: dict[str, Any] | None, report: Report
+        self, organization_id: uuid.UUID, cut: Cut | None, external: dict[str, Any] | None, report: Report
     ) -> None:
-        self.organization_id, self.cut, self.outside, self.report = organization_id, cut, outside, report
-        self.points: dict[int, str] = {}
+        self.organization_id, self.cut, self.external, self.report = organization_id, cut, external, report
+        self.checkpoint_hashes: dict[int, str] = {}
         self.digests: list[Digest] = []
         self.actions = {source.action for source in sources().values()}
         self.trimmed: set[str] = set()
@@ -89,13 +89,13 @@ class _Check:
     def run(self) -> None:
         self.report.last = self.report.start
         self._read_points()
-        end = self._follow()
+        end = self._verify_rows()
         self._check_end(end)
         self._check_queue()
         self._check_cut()
         problem, self.report.hours = check_digests(self.organization_id, self.digests)
         if problem is not None:
-            raise _Stop(*problem)
+            raise _Mismatch(*problem)
         self.report.hours_left_out = len(self.digests) - self.report.hours
 
     def _read_points(self) -> None:
@@ -103,24 +103,24 @@ class _Check:
         foreign = 0
         for point in Checkpoint.objects.filter(organization_id=self.organization_id, seq__gte=self.report.start):
             if not checkpoints.is_signed(checkpoints.as_json(point)):
-                raise _Stop(point.seq, "the signature of the checkpoint at this number does not hold")
+                raise _Mismatch(point.seq, "the signature of the checkpoint at this number does not hold")
             foreign += point.public_key != own
-            if self.points.setdefault(point.seq, point.hash) != point.hash:
-                raise _Stop(point.seq, "two checkpoints of this number differ")
+            if self.checkpoint_hashes.setdefault(point.seq, point.hash) != point.hash:
+                raise _Mismatch(point.seq, "two checkpoints of this number differ")
             self.report.checkpoints += 1
         if foreign:
             self.report.notes.append(f"{foreign} of the checkpoints are signed by another key than today's")
-        if self.outside is not None:
-            self._add_outside(self.outside)
+        if self.external is not None:
+            self._add_external(self.external)
 
-    def _add_outside(self, outside: dict[str, Any]) -> None:
-        seq = outside["seq"]
+    def _add_external(self, external: dict[str, Any]) -> None:
+        seq = external["seq"]
         if seq < self.report.start:
             self.report.notes.append(f"the checkpoint of number {seq} is older than what is kept, and says nothing")
-        elif self.points.setdefault(seq, outside["hash"]) != outside["hash"]:
-            raise _Stop(seq, "the checkpoint that was kept outside and the portal's own of this number differ")
+        elif self.checkpoint_hashes.setdefault(seq, external["hash"]) != external["hash"]:
+            raise _Mismatch(seq, "the checkpoint that was kept outside and the portal's own of this number differ")
 
-    def _follow(self) -> str:
+    def _verify_rows(self) -> str:
         previous = self.cut.checkpoint.hash if self.cut else genesis(encode("org", self.organization_id))
         seq = self.report.start
         self._compare(seq, previous)
@@ -128,18 +128,18 @@ class _Check:
         for number, stored, owner, entry in self._rows():
             seq += 1
             if number != seq:
-                raise _Stop(seq, "it is missing")
+                raise _Mismatch(seq, "it is missing")
             if entry is None:
-                raise _Stop(seq, "its entry is gone")
+                raise _Mismatch(seq, "its entry is gone")
             if owner != organization:
-                raise _Stop(seq, "its entry belongs to another organization")
+                raise _Mismatch(seq, "its entry belongs to another organization")
             try:
                 previous = link_hash(previous, canonical(seq, entry))
             except ValueError:
-                raise _Stop(seq, "its entry cannot be read") from None
+                raise _Mismatch(seq, "its entry cannot be read") from None
             if previous != stored:
-                raise _Stop(seq, "the row does not match its hash")
-            if seq in self.points:
+                raise _Mismatch(seq, "the row does not match its hash")
+            if seq in self.checkpoint_hashes:
                 self._compare(seq, stored)
             if entry.action in self.actions:
                 self._read_digest(seq, entry)
@@ -150,13 +150,13 @@ class _Check:
         return previous
 
     def _compare(self, seq: int, stored: str) -> None:
-        if self.points.get(seq, stored) != stored:
-            raise _Stop(seq, CHAIN_REBUILT)
+        if self.checkpoint_hashes.get(seq, stored) != stored:
+            raise _Mismatch(seq, CHAIN_REBUILT)
 
     def _read_digest(self, seq: int, entry: Link) -> None:
         digest = read(entry.action, seq, entry.target_id, entry.changes)
         if digest is None:
-            raise _Stop(seq, "it is a digest that cannot be read")
+            raise _Mismatch(seq, "it is a digest that cannot be read")
         self.digests.append(digest)
 
     def _rows(self) -> Iterator[tuple[int, str, Any, Link | None]]:
@@ -179,9 +179,9 @@ class _Check:
 
     def _check_end(self, end: str) -> None:
         last = self.report.last
-        beyond = sorted(seq for seq in self.points if seq > last)
+        beyond = sorted(seq for seq in self.checkpoint_hashes if seq > last)
         if beyond:
-            raise _Stop(
+            raise _Mismatch(
                 last + 1, f"the chain ends at {last} and a checkpoint stands at {beyond[0]}: its end was cut off"
             )
 
@@ -204,9 +204,9 @@ class _Check:
             if entry_id not in queued:
                 if Seal.objects.filter(pk=entry_id).exists():
                     continue  # sealed meanwhile
-                raise _Stop(None, f"the entry {encode('aud', entry_id)} has no seal and waits for none")
+                raise _Mismatch(None, f"the entry {encode('aud', entry_id)} has no seal and waits for none")
             if queued[entry_id] < oldest:
-                raise _Stop(
+                raise _Mismatch(
                     None,
                     f"{len(found)} entries are not sealed, the first of them {encode('aud', entry_id)} of"
                     f" {queued[entry_id]:%Y-%m-%d %H:%M:%S}: is a worker running?",
@@ -218,7 +218,7 @@ class _Check:
         if self.cut is None:
             return
         if not checkpoints.is_signed(checkpoints.as_json(self.cut.checkpoint)):
-            raise _Stop(self.cut.seq, "the log was cut at a checkpoint whose signature does not hold")
+            raise _Mismatch(self.cut.seq, "the log was cut at a checkpoint whose signature does not hold")
         recorded = {changes.replace(" ", "") for changes in self.trimmed}
         if f'"up_to":[null,{self.cut.seq}]' not in "".join(recorded) and not self.report.waiting:
-            raise _Stop(self.cut.seq + 1, f"the log was cut after {self.cut.seq}, and no entry says so")
+            raise _Mismatch(self.cut.seq + 1, f"the log was cut after {self.cut.seq}, and no entry says so")

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.audit.seal.chain import Link
 
-TEXTS = (
+TEXT_COLUMNS = (
     *("actor_kind", "actor_id", "actor_label", "action", "target_kind", "target_id", "target_label"),
     *("changes", "outcome", "address", "user_agent", "request_id"),
 )  # fmt: skip
@@ -22,7 +22,7 @@ def columns(database: BaseDatabaseWrapper, alias: str = "e") -> str:
     """Return the SELECT list that ``link`` reads: the id, the time, the texts."""
     at = AT_POSTGRESQL.format(alias) if database.vendor == "postgresql" else f"CAST({alias}.at AS text)"
     changes = f"{alias}.changes::text" if database.vendor == "postgresql" else f"{alias}.changes"
-    rest = ", ".join(changes if name == "changes" else f"{alias}.{name}" for name in TEXTS)
+    rest = ", ".join(changes if name == "changes" else f"{alias}.{name}" for name in TEXT_COLUMNS)
     return f"{alias}.id, {at}, {rest}"
 
 

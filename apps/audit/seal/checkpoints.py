@@ -34,7 +34,7 @@ DOMAIN = b"integrations-portal audit checkpoint 1\n"
 FIELDS = {"organization": str, "seq": int, "hash": str, "at": str, "signature": str, "public_key": str, "key_id": str}
 
 
-class Point(NamedTuple):
+class SignedFields(NamedTuple):
     """The signed part of a checkpoint; ``organization`` is the public id, ``at`` as in the API."""
 
     organization: str
@@ -61,7 +61,7 @@ def create(organization_id: uuid.UUID) -> Checkpoint | None:
     public_key = encode_public_key(key.public_key())
     at = timestamps.database_now()
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
-    point = Point(encode("org", organization_id), end.seq, end.hash, format_timestamp_ms(at) or "")
+    point = SignedFields(encode("org", organization_id), end.seq, end.hash, format_timestamp_ms(at) or "")
     signature = base64.b64encode(key.sign(_message(point))).decode()
     checkpoint, _is_new = Checkpoint.objects.get_or_create(
         organization_id=organization_id,
@@ -117,7 +117,7 @@ def is_signed(document: dict[str, Any]) -> bool:
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(document["public_key"], validate=True))
         signature = base64.b64decode(document["signature"], validate=True)
-        public.verify(signature, _message(Point(*(document[name] for name in Point._fields))))
+        public.verify(signature, _message(SignedFields(*(document[name] for name in SignedFields._fields))))
     except (InvalidSignature, ValueError, binascii.Error):
         return False
     return bool(document["key_id"] == key_id(document["public_key"]))
@@ -143,5 +143,5 @@ def key_id(public_key: str) -> str:
     return hashlib.sha256(base64.b64decode(public_key)).hexdigest()[:16]
 
 
-def _message(point: Point) -> bytes:
+def _message(point: SignedFields) -> bytes:
     return DOMAIN + encode_json(point._asdict()).encode()

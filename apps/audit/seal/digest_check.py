@@ -8,12 +8,12 @@ from apps.audit.seal.digests import (
     HOUR,
     WINDOW,
     Digest,
-    Source,
+    DigestSource,
     add,
     sources,
     start,
 )
-from apps.audit.timeline.sources import key_at
+from apps.audit.timeline.sources import uuid7_floor
 from apps.base.timestamps import database_now
 
 Problem = tuple[int | None, str]
@@ -35,9 +35,9 @@ def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Pr
 
 
 def _check_kind(
-    organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]
+    organization_id: uuid.UUID, name: str, source: DigestSource, digests: list[Digest]
 ) -> tuple[Problem | None, int]:
-    since = windows.complete_since(organization_id, source.kinds)
+    since = windows.complete_since(organization_id, source.retention_kinds)
     # An hour that retention has started to trim is incomplete.
     recent = sorted((digest for digest in digests if digest.hour >= since), key=lambda digest: digest.hour)
     for index, digest in enumerate(recent):
@@ -51,8 +51,8 @@ def _check_kind(
     return _check_after(organization_id, name, source, recent), len(recent)
 
 
-def _check_hour(organization_id: uuid.UUID, source: Source, digest: Digest) -> Problem | None:
-    first, before = key_at(digest.hour), key_at(digest.hour + HOUR)
+def _check_hour(organization_id: uuid.UUID, source: DigestSource, digest: Digest) -> Problem | None:
+    first, before = uuid7_floor(digest.hour), uuid7_floor(digest.hour + HOUR)
     found, rows = start(source.action, organization_id, digest.hour), 0
     while True:
         part = source.rows(organization_id, first, before, WINDOW)
@@ -66,13 +66,13 @@ def _check_hour(organization_id: uuid.UUID, source: Source, digest: Digest) -> P
     return digest.seq, f"the digest of {digest.hour:%Y-%m-%d %H:%M} ({source.action}) does not match: {what}"
 
 
-def _check_between(organization_id: uuid.UUID, source: Source, before: Digest, after: Digest) -> Problem | None:
-    if not source.rows(organization_id, key_at(before.hour + HOUR), key_at(after.hour), 1):
+def _check_between(organization_id: uuid.UUID, source: DigestSource, before: Digest, after: Digest) -> Problem | None:
+    if not source.rows(organization_id, uuid7_floor(before.hour + HOUR), uuid7_floor(after.hour), 1):
         return None
     return after.seq, f"rows of before {after.hour:%Y-%m-%d %H:%M} are in no digest ({source.action})"
 
 
-def _check_after(organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]) -> Problem | None:
+def _check_after(organization_id: uuid.UUID, name: str, source: DigestSource, digests: list[Digest]) -> Problem | None:
     """Check that no completed hour after the last digest has rows."""
     cursor = Round.objects.filter(name=f"digest.{name}").first()
     if not digests or cursor is None or cursor.hour is None:
@@ -80,6 +80,6 @@ def _check_after(organization_id: uuid.UUID, name: str, source: Source, digests:
     done = min(cursor.hour, database_now() - HOUR)
     if digests[-1].hour + HOUR >= done:
         return None
-    if not source.rows(organization_id, key_at(digests[-1].hour + HOUR), key_at(done), 1):
+    if not source.rows(organization_id, uuid7_floor(digests[-1].hour + HOUR), uuid7_floor(done), 1):
         return None
     return None, f"rows of after {digests[-1].hour:%Y-%m-%d %H:%M} are in no digest ({source.action})"

@@ -10,7 +10,7 @@ An hour without rows has no entry, nor has an hour before the first worker that 
 hour of its id (UUID version 7): the id is part of the row, so a change is detected. Because it is a chain, a digest can
 be computed in several steps; its position is stored in ``Round``.
 
-Higher apps register their kinds of rows by the dotted name of a ``Source``.
+Higher apps register their kinds of rows by the dotted name of a ``DigestSource``.
 """
 
 import hashlib
@@ -30,33 +30,33 @@ HOUR = timedelta(hours=1)
 WINDOW = 1000
 DOMAIN = "integrations-portal audit digest 1"
 
-_dotted: dict[str, str] = {}
+_dotted_names: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DigestSource:
     """A kind of rows with UUID v7 keys.
 
     ``rows(organization, first, before, limit)``: ids and canonical texts ordered by id, from ``first`` on, below
     ``before``; ``next_id(first)``: the lowest id of any organization from ``first`` on; ``is_settled(end)``: whether no
-    more rows from before ``end`` can arrive; ``kinds``: the retention settings that apply to the rows.
+    more rows from before ``end`` can arrive; ``retention_kinds``: the retention settings that apply to the rows.
     """
 
     action: str
     rows: Callable[[uuid.UUID, uuid.UUID, uuid.UUID, int], list[tuple[uuid.UUID, str]]]
     next_id: Callable[[uuid.UUID], uuid.UUID | None]
     is_settled: Callable[[datetime], bool]
-    kinds: tuple[str, ...]
+    retention_kinds: tuple[str, ...]
 
 
 def register(name: str, dotted: str) -> None:
     """Register a kind of rows: a short name, and the dotted name of its Source."""
-    _dotted[name] = dotted
+    _dotted_names[name] = dotted
 
 
-def sources() -> dict[str, Source]:
+def sources() -> dict[str, DigestSource]:
     """Return all registered sources by name."""
-    return {name: import_string(dotted) for name, dotted in sorted(_dotted.items())}
+    return {name: import_string(dotted) for name, dotted in sorted(_dotted_names.items())}
 
 
 def start(action: str, organization_id: uuid.UUID, hour: datetime) -> str:

@@ -36,7 +36,7 @@ class FileReport:
     first: int = 0
     last: int = 0
     count: int = 0
-    others: int = 0
+    other_rows: int = 0
     repeated: int = 0
     unproved: list[int] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -44,28 +44,28 @@ class FileReport:
     bad: tuple[int | None, str] | None = None
 
 
-class _Stop(Exception):
+class _Mismatch(Exception):
     pass
 
 
 def check_lines(
     lines: Iterable[bytes],
-    known: Callable[[int], str | None],
-    points: Mapping[int, str],
+    stored_hash: Callable[[int], str | None],
+    checkpoint_hashes: Mapping[int, str],
     filtered: bool = False,
 ) -> FileReport:
     """Check the lines.
 
     ``known(seq)``: the hash of a number in the stored chain, or None; called where the file has a gap and for its end.
-    ``points``: hashes of checkpoints by number. ``filtered``: numbers can be missing. Raises InvalidExportFile for
+    ``checkpoint_hashes``: hashes of checkpoints by number. ``filtered``: numbers can be missing. Raises InvalidExportFile for
     another kind of file.
     """
-    check = _Check(known, points, filtered)
+    check = _Check(stored_hash, checkpoint_hashes, filtered)
     try:
         for seq, line, raw in _changes(lines, check.report):
-            check.take(seq, line, raw)
-        check.end()
-    except _Stop:
+            check.check_change(seq, line, raw)
+        check.check_end()
+    except _Mismatch:
         pass
     return check.report
 
@@ -77,7 +77,7 @@ def _changes(lines: Iterable[bytes], report: FileReport) -> Iterator[tuple[int, 
             continue
         line = _read(raw, number)
         if line["category"] != "change":
-            report.others += 1
+            report.other_rows += 1
             continue
         seq, stored = line.get("seq"), line.get("hash")
         if type(seq) is not int or seq < 1 or not isinstance(stored, str):
@@ -108,15 +108,22 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Check:
-    def __init__(self, known: Callable[[int], str | None], points: Mapping[int, str], filtered: bool) -> None:
-        self.report, self.known, self.points, self.filtered = FileReport(), known, points, filtered
+    def __init__(
+        self, stored_hash: Callable[[int], str | None], checkpoint_hashes: Mapping[int, str], filtered: bool
+    ) -> None:
+        self.report, self.stored_hash, self.checkpoint_hashes, self.filtered = (
+            FileReport(),
+            stored_hash,
+            checkpoint_hashes,
+            filtered,
+        )
         self.seen: dict[int, bytes] = {}
 
-    def take(self, seq: int, line: dict[str, Any], raw: bytes) -> None:
+    def check_change(self, seq: int, line: dict[str, Any], raw: bytes) -> None:
         """Check the next change of the file."""
         report = self.report
         if report.last and seq <= report.last:
-            self._repeat(seq, raw)
+            self._check_repeated(seq, raw)
             return
         previous = self._previous(seq)
         try:
@@ -126,21 +133,21 @@ class _Check:
             self._stop(seq, "a field of it is missing, or cannot be read")
         if hashed != line["hash"]:
             self._stop(seq, "the row does not match its hash")
-        if self.points.get(seq, hashed) != hashed:
+        if self.checkpoint_hashes.get(seq, hashed) != hashed:
             self._stop(seq, "the hash is not that of the checkpoint: the chain was made anew, at this number or before")
         report.first, report.last, report.last_hash = report.first or seq, seq, hashed
         report.count += 1
         self._remember(seq, raw)
 
-    def end(self) -> None:
+    def check_end(self) -> None:
         """Compare the end of the file with the checkpoints and the stored chain."""
         last = self.report.last
-        beyond = sorted(seq for seq in self.points if seq > last)
+        beyond = sorted(seq for seq in self.checkpoint_hashes if seq > last)
         if beyond:
             self._stop(
                 last + 1, f"the file ends at {last} and the checkpoint stands at {beyond[0]}: its end is missing"
             )
-        if last and self.known(last) not in (None, self.report.last_hash):
+        if last and self.stored_hash(last) not in (None, self.report.last_hash):
             self._stop(last, "the portal's chain has another hash here: the file, or the chain, was made anew")
 
     def _previous(self, seq: int) -> str | None:
@@ -152,12 +159,12 @@ class _Check:
             if not self.filtered:
                 self._stop(report.last + 1, "it is missing; if the export was filtered on purpose, say --filtered")
             report.gaps.append((report.last + 1, seq - 1))
-        previous = self.known(seq - 1)
+        previous = self.stored_hash(seq - 1)
         if previous is None:
             report.unproved.append(seq)
         return previous
 
-    def _repeat(self, seq: int, raw: bytes) -> None:
+    def _check_repeated(self, seq: int, raw: bytes) -> None:
         if self.seen.get(seq) != hashlib.sha256(raw.strip()).digest():
             self._stop(seq, f"it comes after {self.report.last}, and is no repetition")
         self.report.repeated += 1
@@ -169,7 +176,7 @@ class _Check:
 
     def _stop(self, seq: int, why: str) -> Any:
         self.report.bad = (seq, why)
-        raise _Stop
+        raise _Mismatch
 
 
 def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:

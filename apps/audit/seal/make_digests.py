@@ -12,14 +12,14 @@ from apps.audit.retention import sweep_cursor
 from apps.audit.seal.digests import (
     HOUR,
     WINDOW,
-    Source,
+    DigestSource,
     add,
     format_hour,
     hour_of,
     sources,
     start,
 )
-from apps.audit.timeline.sources import key_at
+from apps.audit.timeline.sources import uuid7_floor
 from apps.base import timestamps
 from apps.base.actor import system
 
@@ -36,14 +36,14 @@ def make_due() -> int:
     return sum(_make(name, source) for name, source in sources().items())
 
 
-def _make(name: str, source: Source) -> int:
+def _make(name: str, source: DigestSource) -> int:
     until, count = time.monotonic() + MAX_SECONDS, 0
     while time.monotonic() < until and (added := _step(f"digest.{name}", source)) is not None:
         count += added
     return count
 
 
-def _step(name: str, source: Source) -> int | None:
+def _step(name: str, source: DigestSource) -> int | None:
     """Take one step and return how many rows it added; None if nothing is due or another worker took it."""
     cursor = sweep_cursor.claim_next(name)
     if cursor is None:
@@ -56,17 +56,17 @@ def _step(name: str, source: Source) -> int | None:
     return _continue(cursor, source) if cursor.organization_id else _next_organization(cursor, source)
 
 
-def _is_over(hour: datetime, source: Source) -> bool:
+def _is_over(hour: datetime, source: DigestSource) -> bool:
     return timestamps.database_now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
 
 
-def _begin(cursor: Round, source: Source) -> bool:
+def _begin(cursor: Round, source: DigestSource) -> bool:
     """Move the cursor to the next hour that has rows of any organization."""
     hour = cursor.hour
     if hour is None:
         hour = timestamps.database_now().replace(minute=0, second=0, microsecond=0)
     else:
-        first = source.next_id(key_at(hour))
+        first = source.next_id(uuid7_floor(hour))
         # Skip only completed hours: rows of a later one can still arrive.
         if first is not None and hour_of(first) > hour and _is_over(hour_of(first) - HOUR, source):
             hour = hour_of(first)
@@ -78,28 +78,28 @@ def _begin(cursor: Round, source: Source) -> bool:
     return True
 
 
-def _next_organization(cursor: Round, source: Source) -> int | None:
+def _next_organization(cursor: Round, source: DigestSource) -> int | None:
     return 0 if sweep_cursor.advance(cursor, **_following(cursor, source)) else None
 
 
-def _following(cursor: Round, source: Source) -> dict[str, object]:
+def _following(cursor: Round, source: DigestSource) -> dict[str, object]:
     """Return the cursor's next values: the next organization that has rows, or the next hour."""
     assert cursor.hour is not None
     empty = {"place": None, "rows": 0, "hash": ""}
     candidates = sweep_cursor.organizations_after(cursor.organization_id, ORGANIZATIONS_PER_STEP)
     for organization_id in candidates:
-        if source.rows(organization_id, key_at(cursor.hour), key_at(cursor.hour + HOUR), 1):
+        if source.rows(organization_id, uuid7_floor(cursor.hour), uuid7_floor(cursor.hour + HOUR), 1):
             return {"organization_id": organization_id, **empty}
     if len(candidates) == ORGANIZATIONS_PER_STEP:
         return {"organization_id": candidates[-1], **empty}
     return {"organization_id": None, "hour": cursor.hour + HOUR, **empty}
 
 
-def _continue(cursor: Round, source: Source) -> int | None:
+def _continue(cursor: Round, source: DigestSource) -> int | None:
     organization_id, hour = cursor.organization_id, cursor.hour
     assert organization_id is not None and hour is not None
-    first = key_at(hour) if cursor.place is None else uuid.UUID(int=cursor.place.int + 1)
-    found = source.rows(organization_id, first, key_at(hour + HOUR), WINDOW)
+    first = uuid7_floor(hour) if cursor.place is None else uuid.UUID(int=cursor.place.int + 1)
+    found = source.rows(organization_id, first, uuid7_floor(hour + HOUR), WINDOW)
     digest = add(cursor.hash or start(source.action, organization_id, hour), [text for _key, text in found])
     rows = cursor.rows + len(found)
     if len(found) == WINDOW:

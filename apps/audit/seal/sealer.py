@@ -31,14 +31,14 @@ MAX_SECONDS = 2.0
 LOCK = 0x706F_7274_616C_5345
 
 
-class Head(NamedTuple):
+class ChainEnd(NamedTuple):
     """The end of an organization's chain; of an empty one, number 0 and the hash before number 1."""
 
     seq: int
     hash: str
 
 
-def head(organization_id: uuid.UUID) -> Head:
+def head(organization_id: uuid.UUID) -> ChainEnd:
     """Return the end of the organization's chain."""
     seal = Seal.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
     # If retention has removed every seal, the checkpoint of its cut is the end.
@@ -48,7 +48,7 @@ def head(organization_id: uuid.UUID) -> Head:
         else None
     )
     found = seal or point
-    return Head(*found) if found else Head(0, genesis(encode("org", organization_id)))
+    return ChainEnd(*found) if found else ChainEnd(0, genesis(encode("org", organization_id)))
 
 
 # The periodic job audit.seal_entries (apps.py).
@@ -89,13 +89,13 @@ def _seal_batch() -> int | None:
 
 def _seals(rows: list[tuple[Any, ...]]) -> list[Seal]:
     """Continue the chains of the organizations that the rows belong to."""
-    ends: dict[uuid.UUID, Head] = {}
+    ends: dict[uuid.UUID, ChainEnd] = {}
     seals, now = [], timezone.now()
     for organization, *row in rows:
         organization_id = organization if isinstance(organization, uuid.UUID) else uuid.UUID(hex=organization)
         end = ends.get(organization_id) or head(organization_id)
         entry = link(tuple(row))
-        following = Head(end.seq + 1, link_hash(end.hash, canonical(end.seq + 1, entry)))
+        following = ChainEnd(end.seq + 1, link_hash(end.hash, canonical(end.seq + 1, entry)))
         ends[organization_id] = following
         seals.append(
             Seal(entry_id=entry.id, organization_id=organization_id, seq=following.seq, hash=following.hash,

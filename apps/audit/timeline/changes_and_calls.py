@@ -10,14 +10,14 @@ from apps.audit.models import ApiCall, AuditEntry, Outcome, Seal
 from apps.audit.timeline.sources import (
     KEY_SLACK_MS,
     STEP,
+    EntityRef,
     Filters,
     Http,
-    Party,
     Row,
-    Source,
     Span,
+    TimelineSource,
     filter_by_time,
-    key_bounds,
+    pk_bounds,
 )
 from apps.audit.vocabulary import render_sentence, sentence_for
 from apps.base.actor import Actor
@@ -27,10 +27,10 @@ CALL = "api.call"
 KEY_PREFIXES = ("key", "sdk")
 
 
-class Changes(Source):
+class Changes(TimelineSource):
     """Changes. An export follows their sequence numbers, because a transaction can commit late with a lower id."""
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
+    def querysets(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the matching changes; for ``filters.key`` those by it and those on it, each read by an index."""
         found = filter_by_time(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
         for column, wanted in (
@@ -53,7 +53,7 @@ class Changes(Source):
             category="change",
             sentence=sentence_for(found),
             action=found.action,
-            target=Party(found.target_kind, found.target_id, found.target_label),
+            target=EntityRef(found.target_kind, found.target_id, found.target_label),
             changes=found.changes,
             outcome=found.outcome,
             seq=None if seal is None else seal.seq,
@@ -74,22 +74,22 @@ class Changes(Source):
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
         """Return the matches among the next ``STEP`` sequence numbers, possibly none."""
-        after, upto = int(span.after), min(int(span.after) + STEP, int(span.upto))
+        after, up_to = int(span.after), min(int(span.after) + STEP, int(span.up_to))
         of_seal = {
             "seal__organization_id": actor.organization_id,
             "seal__seq__gt": after,
-            "seal__seq__lte": upto,
+            "seal__seq__lte": up_to,
         }
-        found = [list(rows.filter(**of_seal)) for rows in self.selections(actor, filters)]
+        found = [list(rows.filter(**of_seal)) for rows in self.querysets(actor, filters)]
         rows = [self.row(entry) for part in found for entry in part]
-        return sorted(rows, key=lambda row: row.seq or 0), str(upto)
+        return sorted(rows, key=lambda row: row.seq or 0), str(up_to)
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
         """Count the rows of a span, or without one all current matches, sealed or not."""
-        bounds: dict[str, Any] = key_bounds(filters)
-        if span is not None and span.upto:
-            bounds["seal__seq__lte"] = int(span.upto)
-        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
+        bounds: dict[str, Any] = pk_bounds(filters)
+        if span is not None and span.up_to:
+            bounds["seal__seq__lte"] = int(span.up_to)
+        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.querysets(actor, filters)]
         return sum(rows.count() for rows in counted)
 
 
@@ -106,10 +106,10 @@ def _first_sealed_since(seals: QuerySet[Seal], since: datetime, low: int, high: 
     return low
 
 
-class Calls(Source):
+class Calls(TimelineSource):
     """API requests."""
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
+    def querysets(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the matching calls. A key's calls are found by ``credential_id``, which is empty for sessions."""
         if filters.actions and CALL not in filters.actions:
             return []
@@ -127,7 +127,7 @@ class Calls(Source):
             category="api_call",
             sentence=render_sentence(CALL, {"actor": found.actor_label, "target": what}),
             action=CALL,
-            target=Party("route", found.route, what),
+            target=EntityRef("route", found.route, what),
             outcome=outcome_of(found.status),
             http=Http(found.method, found.route, found.status, found.duration_ms),
             **_shared(found),
@@ -145,7 +145,7 @@ def _shared(row: AuditEntry | ApiCall) -> dict[str, Any]:
     return {
         "key": row.pk,
         "at": row.at,
-        "actor": Party(row.actor_kind, row.actor_id, row.actor_label),
+        "actor": EntityRef(row.actor_kind, row.actor_id, row.actor_label),
         "address": row.address,
         "user_agent": row.user_agent,
         "request_id": row.request_id,

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
-from apps.audit.timeline.sources import Party
+from apps.audit.timeline.sources import EntityRef
 from apps.base.actor import Actor
 
 # A longer list would not be usable; further objects are reached by the links in their rows.
 MAX_OPTIONS = 200
 
-OptionSource = Callable[[Actor, int], list[Party]]
+OptionSource = Callable[[Actor, int], list[EntityRef]]
 _option_sources: dict[str, tuple[Promise, OptionSource | str]] = {}
 _pages: dict[str, str] = {}
 
@@ -30,7 +30,7 @@ def register_page(prefix: str, path: str) -> None:
     _pages[prefix] = path
 
 
-def filter_options(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
+def filter_options(actor: Actor, *kinds: str) -> list[tuple[str, list[EntityRef]]]:
     """Return the options of some kinds, each under its heading, with one query per kind."""
     found = []
     for kind in kinds:

@@ -5,10 +5,10 @@ from typing import Any
 
 from apps.audit.models import Outcome
 from apps.audit.timeline.sources import Http, Row
-from apps.base.rest.fields import AnyObject, Choice, Decimal, Id, Nested, Opaque, StrictInteger, Timestamp
+from apps.base.rest.fields import AnyObject, Choice, Decimal, Id, Nested, StrictInteger, StrictString, Timestamp
 from apps.base.rest.renderers import to_json
 from apps.base.rest.serializers import ResponseSerializer
-from apps.base.web.downloads import MARK, csv_text
+from apps.base.web.downloads import UTF8_BOM, csv_text
 
 DURATION_DIGITS = 3
 CSV, JSONL = "csv", "jsonl"
@@ -28,34 +28,36 @@ CATEGORIES = ("change", "api_call", "delivery")
 class ActorSerializer(ResponseSerializer):
     """Who did it."""
 
-    kind = Opaque("The kind of actor: user, api_key, sdk_key, operator or system.", example="user")
-    id = Opaque("The actor's id.", example="user_01JD2V8Q4ZK7M3X9T5B6CW")
-    label_ = Opaque("The actor's name at that time.", example="Ada Martin", name="label", source="label")
+    kind = StrictString("The kind of actor: user, api_key, sdk_key, operator or system.", example="user")
+    id = StrictString("The actor's id.", example="user_01JD2V8Q4ZK7M3X9T5B6CW")
+    label_ = StrictString("The actor's name at that time.", example="Ada Martin", name="label", source="label")
 
 
 class TargetSerializer(ResponseSerializer):
     """What it was done to."""
 
-    kind = Opaque("The kind of object.", example="api_key")
-    id = Opaque("The object's id; of a call its route.", example="key_01JD2V8Q4ZK7M3X9T5B6CW")
-    label_ = Opaque("The object's name at that time.", example="Production server", name="label", source="label")
+    kind = StrictString("The kind of object.", example="api_key")
+    id = StrictString("The object's id; of a call its route.", example="key_01JD2V8Q4ZK7M3X9T5B6CW")
+    label_ = StrictString("The object's name at that time.", example="Production server", name="label", source="label")
 
 
 class SourceSerializer(ResponseSerializer):
     """Where the request came from."""
 
-    address = Opaque("The IP address.", example="203.0.113.24", allow_null=True)
-    user_agent = Opaque("What the client calls itself.", example="curl/8.5.0")
+    address = StrictString("The IP address.", example="203.0.113.24", allow_null=True)
+    user_agent = StrictString("What the client calls itself.", example="curl/8.5.0")
 
 
 class HttpSerializer(ResponseSerializer):
     """The HTTP request of a call or of a delivery's attempt."""
 
-    method_ = Opaque("The HTTP method.", example="GET", name="method", source="method")
-    route = Opaque("The path, with its parameters in braces; of a delivery the event's type.", example="/v1/users")
+    method_ = StrictString("The HTTP method.", example="GET", name="method", source="method")
+    route = StrictString(
+        "The path, with its parameters in braces; of a delivery the event's type.", example="/v1/users"
+    )
     status = StrictInteger("The HTTP status of the response.", example=200, allow_null=True)
     duration_ms = Decimal("How many milliseconds it took.", example=12.5, method="get_duration", allow_null=True)
-    url = Opaque(
+    url = StrictString(
         "Where a delivery was sent; the values of the query are masked. Only deliveries have it.",
         allow_null=True,
         required=False,
@@ -76,7 +78,7 @@ class AuditEntrySerializer(ResponseSerializer):
         allow_null=True,
         min_value=1,
     )
-    hash = Opaque(
+    hash = StrictString(
         "The SHA-256 hash that seals a change and those before it.",
         example="9f" * 32,
         pattern="^[0-9a-f]{64}$",
@@ -85,8 +87,8 @@ class AuditEntrySerializer(ResponseSerializer):
     category = Choice(CATEGORIES, "The kind of entry.")
     at = Timestamp("When it happened.", milliseconds=True)
     actor = Nested(ActorSerializer, "Who did it.")
-    action = Opaque("What was done, as a word that does not change.", example="api_key.revoked")
-    sentence = Opaque("What was done, in words.", example="API key revoked")
+    action = StrictString("What was done, as a word that does not change.", example="api_key.revoked")
+    sentence = StrictString("What was done, in words.", example="API key revoked")
     target = Nested(TargetSerializer, "What it was done to.")
     changes = AnyObject(
         "The fields that changed, each with the values before and after.",
@@ -95,7 +97,7 @@ class AuditEntrySerializer(ResponseSerializer):
     )
     outcome = Choice(Outcome.values, "How it ended.")
     source_ = Nested(SourceSerializer, "Where the request came from.", name="source", source="*")
-    request_id = Opaque("The id of the request.", example="req-01JD2V8Q4ZK7")
+    request_id = StrictString("The id of the request.", example="req-01JD2V8Q4ZK7")
     http = Nested(HttpSerializer, "The HTTP request; null for changes.", example=None, allow_null=True)
 
     def to_representation(self, instance: Row) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def write_row(row: Row) -> dict[str, Any]:
 
 def write_head(file_format: str) -> str:
     """Return the start of an export: the column names in CSV, nothing in JSON Lines."""
-    return MARK + csv_text([COLUMNS]) if file_format == CSV else ""
+    return UTF8_BOM + csv_text([COLUMNS]) if file_format == CSV else ""
 
 
 def write_lines(file_format: str, rows: Sequence[Row]) -> str:

@@ -33,11 +33,11 @@ STEP = 1000
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_dotted: dict[str, str] = {}
+_dotted_names: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class EntityRef:
     """The actor or the target of a row."""
 
     kind: str
@@ -66,10 +66,10 @@ class Row:
     key: uuid.UUID
     category: str
     at: datetime
-    actor: Party
+    actor: EntityRef
     action: str
     sentence: str
-    target: Party
+    target: EntityRef
     outcome: str
     changes: dict[str, list[Any]] = field(default_factory=dict)
     address: str = ""
@@ -116,19 +116,19 @@ class Page(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The range of an export over one source: after ``after``, up to ``upto``. Strings, because jobs store them."""
+    """The range of an export over one source: after ``after``, up to ``up_to``. Strings, because jobs store them."""
 
     after: str
-    upto: str
+    up_to: str
 
 
-class Source:
+class TimelineSource:
     """One kind of rows. A subclass selects the matches and converts a row; this class reads them."""
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
+    def querysets(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the matching rows of the actor's organization as querysets that do not overlap, possibly none.
 
-        Times are compared exactly here (``filter_by_time``); callers add the bounds on the key (``key_bounds``).
+        Times are compared exactly here (``filter_by_time``); callers add the bounds on the key (``pk_bounds``).
         """
         raise NotImplementedError
 
@@ -138,10 +138,10 @@ class Source:
 
     def newest(self, actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
         """Return at most ``limit`` rows below the key ``before``, newest first, with one query per selection."""
-        bounds = key_bounds(filters, before=before)
+        bounds = pk_bounds(filters, before=before)
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("-pk")[:limit]]
-            for rows in self.selections(actor, filters)
+            for rows in self.querysets(actor, filters)
         ]
         return found[0] if len(found) == 1 else _merge(found, limit)
 
@@ -152,34 +152,34 @@ class Source:
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
         """Return the next rows of a span, oldest first, and the position reached."""
-        bounds = key_bounds(filters, after=uuid.UUID(span.after), before=_following(span.upto))
+        bounds = pk_bounds(filters, after=uuid.UUID(span.after), before=_following(span.up_to))
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("pk")[:STEP]]
-            for rows in self.selections(actor, filters)
+            for rows in self.querysets(actor, filters)
         ]
         rows = list(islice(heapq.merge(*found, key=lambda row: row.key), STEP))
-        return rows, str(rows[-1].key) if len(rows) == STEP else span.upto
+        return rows, str(rows[-1].key) if len(rows) == STEP else span.up_to
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
         """Count the rows of a span, or without one all current matches; at most ``most`` per selection."""
-        bounds = key_bounds(filters, before=None if span is None else _following(span.upto))
-        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
+        bounds = pk_bounds(filters, before=None if span is None else _following(span.up_to))
+        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.querysets(actor, filters)]
         return sum(rows.count() for rows in counted)
 
 
 def register(category: str, dotted: str) -> None:
     """Register the dotted name of a category's Source. Raises ValueError if the category has another one."""
-    if _dotted.setdefault(category, dotted) != dotted:
-        raise ValueError(f"the category {category!r} has a source already: {_dotted[category]}")
+    if _dotted_names.setdefault(category, dotted) != dotted:
+        raise ValueError(f"the category {category!r} has a source already: {_dotted_names[category]}")
 
 
 def categories() -> list[str]:
     """Return the names of all categories, sorted."""
-    return sorted(_dotted)
+    return sorted(_dotted_names)
 
 
-def source_of(category: str) -> Source:
-    source: Source = import_string(_dotted[category])
+def source_of(category: str) -> TimelineSource:
+    source: TimelineSource = import_string(_dotted_names[category])
     return source
 
 
@@ -204,13 +204,13 @@ def _merge(found: Iterable[list[Row]], limit: int) -> list[Row]:
     return list(islice(heapq.merge(*found, key=lambda row: row.key, reverse=True), limit))
 
 
-def first_key(at: datetime) -> uuid.UUID:
+def uuid7_ceil(at: datetime) -> uuid.UUID:
     """Return the lowest UUID v7 at or after ``at``, rounded up to milliseconds, for tables with no other time."""
     microseconds = (at - EPOCH) // timedelta(microseconds=1)
     return uuid.UUID(int=max(0, -(-microseconds // 1000)) << 80)
 
 
-def key_at(at: datetime, slack_ms: int = 0) -> uuid.UUID:
+def uuid7_floor(at: datetime, slack_ms: int = 0) -> uuid.UUID:
     """Return the lowest UUID v7 of the millisecond ``at`` plus ``slack_ms``, to bound times by the primary key."""
     return uuid.UUID(int=max(0, int(at.timestamp() * 1000) + slack_ms) << 80)
 
@@ -224,7 +224,7 @@ def filter_by_time(rows: QuerySet[Any], filters: Filters, time_field: str) -> Qu
     return rows
 
 
-def key_bounds(
+def pk_bounds(
     filters: Filters, after: uuid.UUID | None = None, before: uuid.UUID | None = None
 ) -> dict[str, uuid.UUID]:
     """Return the bounds on the key, as lookups, so that the index is read only between times and positions.
@@ -234,9 +234,9 @@ def key_bounds(
     lower = [after] if after is not None else []
     upper = [before] if before is not None else []
     if filters.since is not None:
-        lower.append(uuid.UUID(int=max(0, key_at(filters.since, -KEY_SLACK_MS).int - 1)))
+        lower.append(uuid.UUID(int=max(0, uuid7_floor(filters.since, -KEY_SLACK_MS).int - 1)))
     if filters.until is not None:
-        upper.append(key_at(filters.until, KEY_SLACK_MS))
+        upper.append(uuid7_floor(filters.until, KEY_SLACK_MS))
     bounds = {}
     if lower:
         bounds["pk__gt"] = max(lower)

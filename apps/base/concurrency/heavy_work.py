@@ -34,36 +34,36 @@ KEY_MASK = (1 << 63) - 1
 _lock = threading.RLock()
 _taken: Counter[str] = Counter()
 # Slots held by the current thread: nested heavy work, such as hashing in a batch, needs no other slot.
-_mine = threading.local()
+_thread_state = threading.local()
 
 
 class WorkSlot:
     """A slot for heavy work, held within a ``with`` block or until a streamed response is sent."""
 
-    def __init__(self, whose: str) -> None:
-        self._whose = whose
-        self._is_held, self._is_handed_over = True, False
-        self._release_shared: Callable[[], object] = lambda: None
-        if whose:
+    def __init__(self, organization_key: str) -> None:
+        self._organization_key = organization_key
+        self._is_held, self._is_held_by_response = True, False
+        self._release_shared_lock: Callable[[], object] = lambda: None
+        if organization_key:
             try:
-                self._release_shared = _hold_shared(whose)
+                self._release_shared_lock = _acquire_shared_lock(organization_key)
             except BaseException:
                 self.release()
                 raise
 
     def __enter__(self) -> Self:
-        _mine.slots = _slots_of_this_thread() + 1
+        _thread_state.slots = _slots_of_this_thread() + 1
         return self
 
     def __exit__(self, *_error: object) -> None:
-        _mine.slots -= 1
-        if not self._is_handed_over:
+        _thread_state.slots -= 1
+        if not self._is_held_by_response:
             self.release()
 
     def hold_until_sent(self, response: StreamingHttpResponse) -> StreamingHttpResponse:
         """Return the response, which holds the slot until its stream ends or is dropped."""
         response._resource_closers.append(self.release)  # type: ignore[attr-defined]  # Django calls it on close
-        self._is_handed_over = True
+        self._is_held_by_response = True
         return response
 
     def release(self) -> None:
@@ -72,8 +72,8 @@ class WorkSlot:
             if not self._is_held:
                 return
             self._is_held = False
-            _taken.subtract([self._whose])
-        self._release_shared()
+            _taken.subtract([self._organization_key])
+        self._release_shared_lock()
 
     def __del__(self) -> None:
         self.release()
@@ -81,23 +81,23 @@ class WorkSlot:
 
 def reserve_slot(organization_id: object = NO_ORGANIZATION) -> WorkSlot:
     """Return a slot for heavy work of an organization, or raise Busy."""
-    whose = str(organization_id)
+    organization_key = str(organization_id)
     with _lock:
-        if _taken.total() >= heavy_thread_limit() or (whose and _taken[whose] >= AT_ONCE):
+        if _taken.total() >= heavy_thread_limit() or (organization_key and _taken[organization_key] >= AT_ONCE):
             raise Busy(BUSY)
-        _taken[whose] += 1
+        _taken[organization_key] += 1
         if len(_taken) > MAX_COUNTERS:
-            _forget()
-    return WorkSlot(whose)
+            _drop_unused_counters()
+    return WorkSlot(organization_key)
 
 
-def _forget() -> None:
-    for whose in [whose for whose, count in _taken.items() if not count]:
-        del _taken[whose]
+def _drop_unused_counters() -> None:
+    for organization_key in [organization_key for organization_key, count in _taken.items() if not count]:
+        del _taken[organization_key]
 
 
 def _slots_of_this_thread() -> int:
-    return getattr(_mine, "slots", 0)
+    return getattr(_thread_state, "slots", 0)
 
 
 class FairLock:
@@ -123,30 +123,30 @@ class FairLock:
                 self._waiting[0].release()
 
 
-_hashes = FairLock()
+_hashing_lock = FairLock()
 
 
 @contextmanager
 def password_hashing_slot() -> Iterator[None]:
     """Allow one password hash at a time in this process: hashing is limited by CPU and memory alone."""
     slot = nullcontext() if _slots_of_this_thread() else reserve_slot()
-    with slot, _hashes:
+    with slot, _hashing_lock:
         yield
 
 
-def _hold_shared(whose: str) -> Callable[[], object]:
-    keys = [_key(whose, number) for number in range(AT_ONCE)]
+def _acquire_shared_lock(organization_key: str) -> Callable[[], object]:
+    keys = [_key(organization_key, number) for number in range(AT_ONCE)]
     if connection.vendor == "postgresql":
-        return _hold_advisory(keys)
-    return _hold_bytes(keys)
+        return _acquire_advisory_lock(keys)
+    return _acquire_file_lock(keys)
 
 
-def _key(whose: str, number: int) -> int:
-    digest = hashlib.blake2b(f"heavy work {whose} {number}".encode(), digest_size=8).digest()
+def _key(organization_key: str, number: int) -> int:
+    digest = hashlib.blake2b(f"heavy work {organization_key} {number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") & KEY_MASK
 
 
-def _hold_advisory(keys: list[int]) -> Callable[[], object]:
+def _acquire_advisory_lock(keys: list[int]) -> Callable[[], object]:
     with connection.wrap_database_errors:
         raw: Any = connection.get_new_connection(connection.get_connection_params())
         try:
@@ -161,10 +161,10 @@ def _hold_advisory(keys: list[int]) -> Callable[[], object]:
     raise Busy(BUSY)
 
 
-_held_bytes: set[int] = set()
+_locked_bytes: set[int] = set()
 
 
-def _hold_bytes(keys: list[int]) -> Callable[[], object]:
+def _acquire_file_lock(keys: list[int]) -> Callable[[], object]:
     """Lock a byte of the file. File locks belong to the process, so a set records those of its own threads."""
     name = str(connection.settings_dict["NAME"])
     if name == ":memory:" or "mode=memory" in name:
@@ -172,8 +172,8 @@ def _hold_bytes(keys: list[int]) -> Callable[[], object]:
     file = _lock_file(f"{name}.work")
     with _lock:
         for key in keys:
-            if key not in _held_bytes and _lock_byte(file, key):
-                _held_bytes.add(key)
+            if key not in _locked_bytes and _lock_byte(file, key):
+                _locked_bytes.add(key)
                 return lambda: _release_byte(file, key)
     raise Busy(BUSY)
 
@@ -198,16 +198,16 @@ def _lock_byte(file: int, key: int) -> bool:
 
 def _release_byte(file: int, key: int) -> None:
     with _lock:
-        _held_bytes.discard(key)
+        _locked_bytes.discard(key)
         fcntl.lockf(file, fcntl.LOCK_UN, 1, key)
 
 
 def _reset_after_fork() -> None:
     # Slots held by the parent stay with the parent.
-    global _lock, _hashes, _mine
-    _lock, _hashes, _mine = threading.RLock(), FairLock(), threading.local()
+    global _lock, _hashing_lock, _thread_state
+    _lock, _hashing_lock, _thread_state = threading.RLock(), FairLock(), threading.local()
     _taken.clear()
-    _held_bytes.clear()
+    _locked_bytes.clear()
 
 
 os.register_at_fork(after_in_child=_reset_after_fork)

@@ -13,13 +13,13 @@ from django.db import transaction
 
 from apps.base.crypto.encrypted_fields import binding, current_key_id, seal, unseal
 
-SEALED = "v1:"
+CIPHERTEXT_PREFIX = "v1:"
 BATCH = 200
 
 
 def encrypt_secret(secret: str, user_pk: UUID) -> str:
     """Return an authenticator app's secret as it is stored."""
-    return str(seal(secret, _bound_to(user_pk)))
+    return str(seal(secret, _associated_data(user_pk)))
 
 
 def decrypt_secret(row: Any) -> str:
@@ -28,12 +28,12 @@ def decrypt_secret(row: Any) -> str:
     A plaintext secret, written by an older version, is returned as it is, until ``reencrypt`` encrypts it.
     """
     stored: str = row.data["secret"]
-    return stored if is_plaintext(stored) else unseal(stored, _bound_to(row.user_id))
+    return stored if is_plaintext(stored) else unseal(stored, _associated_data(row.user_id))
 
 
 def is_plaintext(stored: str) -> bool:
     """Return whether a stored secret is not encrypted."""
-    return not stored.startswith(SEALED)
+    return not stored.startswith(CIPHERTEXT_PREFIX)
 
 
 def secrets_under_older_keys() -> Iterator[tuple[int, str]]:
@@ -42,7 +42,7 @@ def secrets_under_older_keys() -> Iterator[tuple[int, str]]:
     while batch := list(rows.filter(pk__gt=last_pk)[:BATCH]):
         for row in batch:
             stored = row.data.get("secret", "")
-            if stored and not stored.startswith(f"{SEALED}{current_key_id()}:"):
+            if stored and not stored.startswith(f"{CIPHERTEXT_PREFIX}{current_key_id()}:"):
                 yield row.pk, stored
         last_pk = batch[-1].pk
 
@@ -61,6 +61,6 @@ def reencrypt(pk: int) -> bool:
     return True
 
 
-def _bound_to(user_pk: UUID) -> bytes:
+def _associated_data(user_pk: UUID) -> bytes:
     # The account's key replaces the row's, which is unknown before the first save, and the organization's.
     return binding("mfa_authenticator", user_pk, user_pk, "data.secret")

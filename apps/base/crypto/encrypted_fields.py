@@ -23,7 +23,7 @@ class CannotDecrypt(Exception):
     """The ciphertext was changed or copied from another row, or its key is no longer configured."""
 
 
-class Sealed(str):
+class Ciphertext(str):
     """A ciphertext from the database; the type distinguishes it from plaintext."""
 
     __slots__ = ()
@@ -45,17 +45,17 @@ def binding(table: str, pk: uuid.UUID, organization_id: uuid.UUID, field: str) -
     return "\0".join((table, pk.hex, organization_id.hex, field)).encode()
 
 
-def seal(text: str, bound_to: bytes) -> Sealed:
+def seal(text: str, associated_data: bytes) -> Ciphertext:
     """Encrypt a text under the current key."""
     key_id = current_key_id()
     key = settings.ENCRYPTION_KEYS[key_id]
     nonce = os.urandom(NONCE_BYTES)
-    ciphertext = AESGCM(key).encrypt(nonce, text.encode(), bound_to)
+    ciphertext = AESGCM(key).encrypt(nonce, text.encode(), associated_data)
     parts = (base64.urlsafe_b64encode(part).decode() for part in (nonce, ciphertext))
-    return Sealed(":".join(("v1", key_id, *parts)))
+    return Ciphertext(":".join(("v1", key_id, *parts)))
 
 
-def unseal(sealed: str, bound_to: bytes) -> str:
+def unseal(sealed: str, associated_data: bytes) -> str:
     """Decrypt, or raise CannotDecrypt, which names a missing key but never the text."""
     try:
         version, key_id, nonce, ciphertext = sealed.split(":")
@@ -66,13 +66,15 @@ def unseal(sealed: str, bound_to: bytes) -> str:
                 f"the key {key_id_of(sealed)!r} is not in ENCRYPTION_KEYS: put it back behind the first"
             )
         key = settings.ENCRYPTION_KEYS[key_id]
-        plain = AESGCM(key).decrypt(base64.urlsafe_b64decode(nonce), base64.urlsafe_b64decode(ciphertext), bound_to)
+        plain = AESGCM(key).decrypt(
+            base64.urlsafe_b64decode(nonce), base64.urlsafe_b64decode(ciphertext), associated_data
+        )
         return plain.decode()
     except (ValueError, InvalidTag) as error:
         raise CannotDecrypt(type(error).__name__) from None
 
 
-class _SealedAttribute:
+class _DecryptingDescriptor:
     """Decrypts on attribute access, so that loading rows costs nothing."""
 
     def __init__(self, field: "EncryptedTextField") -> None:
@@ -85,7 +87,7 @@ class _SealedAttribute:
         if name not in instance.__dict__:
             instance.refresh_from_db(fields=[name])
         value = instance.__dict__[name]
-        return unseal(value, self.field.binding(instance)) if isinstance(value, Sealed) else value
+        return unseal(value, self.field.binding(instance)) if isinstance(value, Ciphertext) else value
 
     def __set__(self, instance: models.Model, value: Any) -> None:
         instance.__dict__[self.field.attname] = value
@@ -97,19 +99,19 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
         """Install the decrypting descriptor on the model class."""
         super().contribute_to_class(cls, name, private_only)
-        setattr(cls, name, _SealedAttribute(self))
+        setattr(cls, name, _DecryptingDescriptor(self))
 
     def binding(self, instance: Any) -> bytes:
         """Return the associated data of this field for the instance."""
         return binding(instance._meta.db_table, instance.pk, instance.organization_id, cast(str, self.column))
 
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Ciphertext | None:
         """Mark values from the database as ciphertext."""
-        return None if value is None else Sealed(value)
+        return None if value is None else Ciphertext(value)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         """Encrypt a plaintext value before it is saved; leave an unchanged ciphertext as it is."""
         value = model_instance.__dict__.get(self.attname)
-        if value is None or isinstance(value, Sealed):
+        if value is None or isinstance(value, Ciphertext):
             return value
         return seal(value, self.binding(model_instance))

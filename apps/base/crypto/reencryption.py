@@ -43,24 +43,26 @@ def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]
 
 def reencrypt_all() -> ReencryptionResult:
     """Re-encrypt until no value is under an older key, or a pass over all rows changes nothing."""
-    done = ReencryptionResult()
+    result = ReencryptionResult()
     for _pass in range(MAX_PASSES):
-        before = done.renewed
-        done.unreadable = 0
+        before = result.renewed
+        result.unreadable = 0
         for model, each in encrypted_fields():
-            _reseal_field(model, each, done)
-        _reseal_authenticators(done)
-        done.left = older_values()
-        if not done.left or done.renewed == before:
+            _reseal_field(model, each, result)
+        _reencrypt_authenticators(result)
+        result.left = values_under_older_keys()
+        if not result.left or result.renewed == before:
             break
-    return done
+    return result
 
 
-def older_values() -> Counter[str]:
+def values_under_older_keys() -> Counter[str]:
     """Count the values that are not under the current key, by the id of their key; unknown keys included."""
     found: Counter[str] = Counter()
     for model, each in encrypted_fields():
-        for sealed in _older(model, each).values_list(each.attname, flat=True).iterator(chunk_size=1000):
+        for sealed in (
+            _rows_under_older_keys(model, each).values_list(each.attname, flat=True).iterator(chunk_size=1000)
+        ):
             found[key_id_of(sealed)] += 1
     found.update(key_id_of(stored) for _pk, stored in secrets_under_older_keys())
     return found
@@ -68,12 +70,12 @@ def older_values() -> Counter[str]:
 
 def undecryptable_values() -> Counter[str]:
     """Count the values whose key is not in ENCRYPTION_KEYS, by its id."""
-    found = older_values()
+    found = values_under_older_keys()
     found.subtract(key_id_of(stored) for _pk, stored in secrets_under_older_keys() if is_plaintext(stored))
     return Counter({name: count for name, count in found.items() if count and name not in settings.ENCRYPTION_KEYS})
 
 
-def _older(model: type[models.Model], each: EncryptedTextField) -> models.QuerySet[Any]:
+def _rows_under_older_keys(model: type[models.Model], each: EncryptedTextField) -> models.QuerySet[Any]:
     """Return the rows whose value is not under the current key, by a prefix compared case-sensitively everywhere."""
     head = f"v1:{current_key_id()}:"
     rows = model._base_manager.exclude(**{f"{each.attname}__isnull": True})
@@ -82,34 +84,34 @@ def _older(model: type[models.Model], each: EncryptedTextField) -> models.QueryS
     return older
 
 
-def _reseal_field(model: type[models.Model], each: EncryptedTextField, done: ReencryptionResult) -> None:
-    rows: Any = _older(model, each).only("pk", "organization_id", each.attname).order_by("pk")
+def _reseal_field(model: type[models.Model], each: EncryptedTextField, result: ReencryptionResult) -> None:
+    rows: Any = _rows_under_older_keys(model, each).only("pk", "organization_id", each.attname).order_by("pk")
     last_pk = None
     while batch := list((rows if last_pk is None else rows.filter(pk__gt=last_pk))[:BATCH]):
         for row in batch:
-            _reseal_row(model, each, row, done)
+            _reencrypt_row(model, each, row, result)
         last_pk = batch[-1].pk
         time.sleep(PAUSE_SECONDS)
 
 
-def _reseal_authenticators(done: ReencryptionResult) -> None:
+def _reencrypt_authenticators(result: ReencryptionResult) -> None:
     """Re-encrypt the secrets of authenticator apps, which are in django-allauth's rows, some in plaintext."""
     for pk, _stored in secrets_under_older_keys():
         try:
-            done.renewed += reencrypt(pk)
+            result.renewed += reencrypt(pk)
         except CannotDecrypt:
-            done.unreadable += 1
+            result.unreadable += 1
 
 
-def _reseal_row(model: type[models.Model], each: EncryptedTextField, row: Any, done: ReencryptionResult) -> None:
+def _reencrypt_row(model: type[models.Model], each: EncryptedTextField, row: Any, result: ReencryptionResult) -> None:
     sealed = row.__dict__[each.attname]
     try:
         plain = getattr(row, each.attname)
     except CannotDecrypt:
-        done.unreadable += 1
+        result.unreadable += 1
         return
     unchanged = model._base_manager.filter(pk=row.pk, **{each.attname: sealed})
     if unchanged.update(**{each.attname: seal(plain, each.binding(row))}):
-        done.renewed += 1
+        result.renewed += 1
     else:
-        done.changed_meanwhile += 1
+        result.changed_meanwhile += 1

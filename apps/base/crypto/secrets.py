@@ -24,7 +24,7 @@ KEY = re.compile(r"(ip[ks]_)([0-9A-Za-z]{12})([0-9A-Za-z]{32})([0-9A-Za-z]{6})",
 MASK_DOTS = "••••"
 
 
-class KeyText(NamedTuple):
+class ParsedKey(NamedTuple):
     """A well-formed key: its prefix, its public id part and the whole key."""
 
     prefix: str
@@ -47,18 +47,18 @@ def random_letters(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def new_key(prefix: str) -> KeyText:
+def new_key(prefix: str) -> ParsedKey:
     """Return a new random key with the given prefix (``ipk_`` or ``ips_``)."""
     body = prefix + random_letters(ID_LENGTH + SECRET_LENGTH)
-    return KeyText(prefix, body[len(prefix) : len(prefix) + ID_LENGTH], body + checksum(body))
+    return ParsedKey(prefix, body[len(prefix) : len(prefix) + ID_LENGTH], body + checksum(body))
 
 
-def parse_key(text: str) -> KeyText | None:
+def parse_key(text: str) -> ParsedKey | None:
     """Return the parts of a well-formed key with a correct checksum, else None. No I/O."""
     match = KEY.fullmatch(text)
     if match is None or checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
         return None
-    return KeyText(match[1], match[2], text)
+    return ParsedKey(match[1], match[2], text)
 
 
 def mask(prefix: str, key_id: str, last_four: str) -> str:

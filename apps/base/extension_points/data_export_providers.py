@@ -12,10 +12,10 @@ from django.db.models import QuerySet
 from apps.base.actor import Actor
 
 BATCH = 500
-Part = Callable[[Actor], Iterable[dict[str, Any]]]
+ExportProvider = Callable[[Actor], Iterable[dict[str, Any]]]
 
 
-def in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[list[Any]]:
+def iterate_in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[list[Any]]:
     """Yield the rows in batches of ``size``, ordered by key, so that memory does not grow with their number."""
     rows = rows.order_by("pk")
     batch = list(rows[:size])

@@ -35,7 +35,7 @@ class Descendant:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DescendantKind:
     """A kind of descendant, with dotted names of two functions.
 
     ``find(organization_id, creators)`` returns what the creators created, active or not, and descendants of the same
@@ -49,12 +49,12 @@ class Kind:
     end: str
 
 
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, DescendantKind] = {}
 
 
 def register(name: str, read: Permission, find: str, end: str) -> None:
     """Register a kind; raise ValueError where another one has the name."""
-    kind = Kind(name, read, find, end)
+    kind = DescendantKind(name, read, find, end)
     if KINDS.setdefault(name, kind) != kind:
         raise ValueError(f"two kinds of descendants with the name {name}")
 
@@ -94,8 +94,8 @@ def end(*, actor: Actor, descendant: Descendant, reason: str) -> None:
     action(actor=actor, id=descendant.id, reason=reason)
 
 
-def describe(kind: str, row: Any, **facts: Any) -> Descendant:
-    """Return a row with the fields of ``CreatedBy`` as a Descendant; ``facts``: the fields that differ by kind."""
+def describe(kind: str, row: Any, **fields: Any) -> Descendant:
+    """Return a row with the fields of ``CreatedBy`` as a Descendant; ``fields``: the fields that differ by kind."""
     return Descendant(
         kind=kind,
         **{
@@ -104,6 +104,6 @@ def describe(kind: str, row: Any, **facts: Any) -> Descendant:
             "created_by_kind": row.created_by_kind,
             "created_by_id": row.created_by_id,
             "created_by_label": row.created_by_label,
-            **facts,
+            **fields,
         },
     )

@@ -93,7 +93,7 @@ class _LaneThread:
     def __init__(self, lane: str) -> None:
         self.lane = lane
         self.job: PeriodicJob | None = None
-        self.since = 0.0
+        self.started_at = 0.0
         self.is_replaced = False
         self.thread: threading.Thread | None = None
 
@@ -104,7 +104,7 @@ class PeriodicJobRunner:
     def __init__(self, stop_event: threading.Event, report: ReportRun) -> None:
         self._stop, self._report = stop_event, report
         self._lock = threading.Lock()
-        self._next: dict[str, float] = {}
+        self._due_at: dict[str, float] = {}
         self._running: set[str] = set()
         self._workers: list[_LaneThread] = []
 
@@ -119,7 +119,7 @@ class PeriodicJobRunner:
         for lane in sorted({job.lane for job in registered()}):
             self._start_worker(lane)
         while not self._stop.wait(MAX_WAIT_SECONDS):
-            self._replace_slow(time.monotonic())
+            self._replace_stuck_threads(time.monotonic())
 
     def _start_worker(self, lane: str) -> None:
         worker = _LaneThread(lane)
@@ -127,11 +127,11 @@ class PeriodicJobRunner:
         self._workers.append(worker)
         worker.thread.start()
 
-    def _replace_slow(self, now: float) -> None:
+    def _replace_stuck_threads(self, now: float) -> None:
         """Start another thread for each lane whose job exceeds its budget or whose thread died."""
         for worker in tuple(self._workers):
             with self._lock:
-                job, seconds = worker.job, now - worker.since
+                job, seconds = worker.job, now - worker.started_at
                 worker.is_replaced = job is not None and seconds > job.budget_seconds
             if job is not None and worker.is_replaced:
                 logger.warning("sweep %s takes more than %d s; the others go on", job.name, job.budget_seconds)
@@ -155,13 +155,13 @@ class PeriodicJobRunner:
         """Return the job of the lane that has been due for longest and is not running in this process."""
         with self._lock:
             waiting = [each for each in registered() if each.lane == worker.lane and each.name not in self._running]
-            job = min(waiting, key=lambda each: self._next.get(each.name, 0.0), default=None)
-            if job is None or self._next.get(job.name, 0.0) > now:
+            job = min(waiting, key=lambda each: self._due_at.get(each.name, 0.0), default=None)
+            if job is None or self._due_at.get(job.name, 0.0) > now:
                 return None
             # Jitter: processes that started together must not run the same job together every time.
-            self._next[job.name] = now + job.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+            self._due_at[job.name] = now + job.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
             self._running.add(job.name)
-            worker.job, worker.since = job, now
+            worker.job, worker.started_at = job, now
             return job
 
     def _run(self, worker: _LaneThread, job: PeriodicJob) -> None:
@@ -172,4 +172,4 @@ class PeriodicJobRunner:
             with self._lock:
                 worker.job = None
                 self._running.discard(job.name)
-            self._report(job.name, SUCCEEDED if is_successful else FAILED, time.monotonic() - worker.since)
+            self._report(job.name, SUCCEEDED if is_successful else FAILED, time.monotonic() - worker.started_at)

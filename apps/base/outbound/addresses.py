@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-KIND_WORDS: dict[str, Promise] = {
+DENIED_REASONS: dict[str, Promise] = {
     "loopback": _("a loopback address"),
     "private": _("a private network"),
     "link_local": _("a link-local address"),
@@ -30,8 +30,8 @@ KIND_WORDS: dict[str, Promise] = {
 
 # IANA special-purpose registries (RFC 6890 and updates), plus 168.63.129.16, the wire server of one cloud.
 IPV4_DENIED: tuple[tuple[IPv4Network, str], ...] = tuple(
-    (IPv4Network(network), kind)
-    for network, kind in (
+    (IPv4Network(network), reason)
+    for network, reason in (
         ("0.0.0.0/8", "reserved"),
         ("10.0.0.0/8", "private"),
         ("100.64.0.0/10", "shared"),
@@ -58,8 +58,8 @@ IPV4_DENIED: tuple[tuple[IPv4Network, str], ...] = tuple(
 # site-local, unique-local, link-local and multicast form (RFC 4291, RFC 6052).
 IPV6_GLOBAL_UNICAST = IPv6Network("2000::/3")
 IPV6_DENIED: tuple[tuple[IPv6Network, str], ...] = tuple(
-    (IPv6Network(network), kind)
-    for network, kind in (
+    (IPv6Network(network), reason)
+    for network, reason in (
         ("2001::/23", "embedded"),
         ("2001:db8::/32", "documentation"),
         ("2002::/16", "embedded"),
@@ -69,9 +69,9 @@ IPV6_DENIED: tuple[tuple[IPv6Network, str], ...] = tuple(
 )
 
 # Outside 2000::/3: these only choose the wording of the message.
-IPV6_WORDS: tuple[tuple[IPv6Network, str], ...] = tuple(
-    (IPv6Network(network), kind)
-    for network, kind in (
+IPV6_REASONS: tuple[tuple[IPv6Network, str], ...] = tuple(
+    (IPv6Network(network), reason)
+    for network, reason in (
         ("::1/128", "loopback"),
         ("fc00::/7", "private"),
         ("fec0::/10", "private"),
@@ -88,22 +88,22 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
-def denied_kind(ip: Address) -> str | None:
-    """Return the key in ``KIND_WORDS`` for why ``ip`` is not public, or None when it is."""
+def denied_reason(ip: Address) -> str | None:
+    """Return the key in ``DENIED_REASONS`` for why ``ip`` is not public, or None when it is."""
     if isinstance(ip, IPv4Address):
-        return _first_kind(ip, IPV4_DENIED)
+        return _reason_in(ip, IPV4_DENIED)
     if ip not in IPV6_GLOBAL_UNICAST:
-        return _first_kind(ip, IPV6_WORDS) or "reserved"
-    return _first_kind(ip, IPV6_DENIED)
+        return _reason_in(ip, IPV6_REASONS) or "reserved"
+    return _reason_in(ip, IPV6_DENIED)
 
 
-def _first_kind(ip: Address, table: tuple[tuple[Network, str], ...]) -> str | None:
-    return next((kind for network, kind in table if ip in network), None)
+def _reason_in(ip: Address, table: tuple[tuple[Network, str], ...]) -> str | None:
+    return next((reason for network, reason in table if ip in network), None)
 
 
 def is_public(ip: Address) -> bool:
     """Return whether ``ip`` is an ordinary address of the public internet."""
-    return denied_kind(ip) is None
+    return denied_reason(ip) is None
 
 
 def is_own_interface(ip: Address) -> bool:
@@ -154,14 +154,15 @@ class AddressPolicy:
     def is_exception(self, ip: Address, port: int) -> bool:
         """Return whether the operator allowed this address on this port."""
         return any(
-            network.version == ip.version and ip in network and only in (None, port) for network, only in self.allowed
+            network.version == ip.version and ip in network and allowed_port in (None, port)
+            for network, allowed_port in self.allowed
         )
 
     def refusal(self, ip: Address, port: int) -> str | None:
-        """Return why ``ip`` is not allowed on ``port``: a key of ``KIND_WORDS``, "own", or None where it is."""
+        """Return why ``ip`` is not allowed on ``port``: a key of ``DENIED_REASONS``, "own", or None where it is."""
         if self.is_exception(ip, port):
             return "own" if port == self.own_port and is_own_interface(ip) else None
-        return denied_kind(ip) or ("own" if is_own_interface(ip) else None)
+        return denied_reason(ip) or ("own" if is_own_interface(ip) else None)
 
     def is_own_name(self, host: str) -> bool:
         """Return whether ``host`` is the host of the portal's public URL.

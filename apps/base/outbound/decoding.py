@@ -6,17 +6,19 @@ from functools import lru_cache
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_-]{1,40})""", re.IGNORECASE)
 # An allowlist: some of Python's codecs are slow, and its registry caches unknown names without limit.
-_CHARSETS = re.compile(
+_ALLOWED_CHARSETS = re.compile(
     r"utf-8|utf-(?:16|32)(?:[lb]e)?|iso-?8859-(?:[1-9]|1[0134-6])|(?:windows[-_]|cp)125[0-8]"
     r"|koi8[-_][ru]|big5|euc[-_](?:jp|kr)|gbk|gb2312|gb18030|shift[-_]jis|iso-2022-jp|ibm866|macintosh"
 )
-_WESTERN = "cp1252"
+_FALLBACK_CHARSET = "cp1252"
 # Browsers decode these labels as follows (https://encoding.spec.whatwg.org/#names-and-labels).
-_READ_AS = dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "us-ascii", "ascii"), _WESTERN) | {"utf8": "utf-8"}
+_CODEC_ALIASES = dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "us-ascii", "ascii"), _FALLBACK_CHARSET) | {
+    "utf8": "utf-8"
+}
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # Control characters that mark data as binary (https://mimesniff.spec.whatwg.org/#binary-data-byte).
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-_INFLATED = {"gzip": (47,), "x-gzip": (47,), "deflate": (47, -15)}
+_ZLIB_WINDOWS = {"gzip": (47,), "x-gzip": (47,), "deflate": (47, -15)}
 MAX_CODING_LENGTH = 40
 MAX_CONTENT_TYPE_LENGTH = 200
 
@@ -26,11 +28,11 @@ def clean_text(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        text = raw.decode(_WESTERN, "replace")
+        text = raw.decode(_FALLBACK_CHARSET, "replace")
     return text.replace("\x00", "")
 
 
-def read_body(raw: bytes, headers: list[tuple[str, str]], is_cut: bool, limit: int) -> tuple[str, bool]:
+def read_body(raw: bytes, headers: list[tuple[str, str]], is_truncated: bool, limit: int) -> tuple[str, bool]:
     """Return a body as text of at most ``limit`` bytes, and whether there was more.
 
     ``raw`` is the stored part of it. The charset of ``Content-Type`` is honored, and compression, which was not
@@ -45,15 +47,15 @@ def read_body(raw: bytes, headers: list[tuple[str, str]], is_cut: bool, limit: i
     if coding and coding != "identity":
         inflated, has_more = _inflate(raw, coding, limit)
         if inflated is not None:
-            raw, is_cut = inflated, has_more
+            raw, is_truncated = inflated, has_more
         elif not _is_text(raw):
-            return f"[compressed with {coding[:MAX_CODING_LENGTH]}, not shown]", is_cut
-    return _bounded(_decode(raw, content_type, is_cut), is_cut, limit)
+            return f"[compressed with {coding[:MAX_CODING_LENGTH]}, not shown]", is_truncated
+    return _truncated(_decode(raw, content_type, is_truncated), is_truncated, limit)
 
 
 def _inflate(raw: bytes, coding: str, limit: int) -> tuple[bytes | None, bool]:
     """Decompress gzip or deflate up to ``limit`` bytes and return whether there is more; None where it is invalid."""
-    for window in _INFLATED.get(coding, ()):
+    for window in _ZLIB_WINDOWS.get(coding, ()):
         inflating = zlib.decompressobj(window)
         try:
             return inflating.decompress(raw, limit), not inflating.eof
@@ -62,7 +64,7 @@ def _inflate(raw: bytes, coding: str, limit: int) -> tuple[bytes | None, bool]:
     return None, False
 
 
-def _decode(raw: bytes, content_type: str, is_cut: bool) -> str:
+def _decode(raw: bytes, content_type: str, is_truncated: bool) -> str:
     charset = _charset(content_type[:MAX_CONTENT_TYPE_LENGTH]) if content_type else ""
     if charset in ("", "utf-8"):
         try:
@@ -70,14 +72,14 @@ def _decode(raw: bytes, content_type: str, is_cut: bool) -> str:
         except UnicodeDecodeError as error:
             head = raw[: error.start]
             # A character cut off at the end, unless it is the only one outside ASCII.
-            if error.reason == "unexpected end of data" and (is_cut or not head.isascii()):
+            if error.reason == "unexpected end of data" and (is_truncated or not head.isascii()):
                 return head.decode()
-    for mark, marked in _BYTE_ORDER_MARKS:
-        if raw.startswith(mark):
-            return raw[len(mark) :].decode(marked, "replace")
+    for byte_order_mark, marked_charset in _BYTE_ORDER_MARKS:
+        if raw.startswith(byte_order_mark):
+            return raw[len(byte_order_mark) :].decode(marked_charset, "replace")
     if charset in ("", "utf-8") and _BINARY.search(raw):
         return "[binary data, not shown]"
-    return raw.decode(charset or _WESTERN, "replace")
+    return raw.decode(charset or _FALLBACK_CHARSET, "replace")
 
 
 @lru_cache(maxsize=256)
@@ -85,7 +87,7 @@ def _charset(content_type: str) -> str:
     """Return the codec for the charset of a ``Content-Type``, or an empty string."""
     match = _CHARSET.search(content_type)
     label = match[1].lower() if match else ""
-    return _READ_AS.get(label, label if _CHARSETS.fullmatch(label) else "")
+    return _CODEC_ALIASES.get(label, label if _ALLOWED_CHARSETS.fullmatch(label) else "")
 
 
 def _is_text(raw: bytes) -> bool:
@@ -96,9 +98,9 @@ def _is_text(raw: bytes) -> bool:
     return not _BINARY.search(raw)
 
 
-def _bounded(text: str, is_cut: bool, limit: int) -> tuple[str, bool]:
+def _truncated(text: str, is_truncated: bool, limit: int) -> tuple[str, bool]:
     text = text.replace("\x00", "")
     if len(text) * 4 <= limit:
-        return text, is_cut
+        return text, is_truncated
     shortened = text.encode()[:limit].decode("utf-8", "ignore")
-    return shortened, is_cut or len(shortened) < len(text)
+    return shortened, is_truncated or len(shortened) < len(text)

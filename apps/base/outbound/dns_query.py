@@ -28,8 +28,8 @@ _EMPTY_ERRORS = {
     pycares.errno.ARES_ENOTFOUND: "dns_no_such_name",
 }
 _FAMILIES = (pycares.QUERY_TYPE_A, pycares.QUERY_TYPE_AAAA)
-_NOT_ANSWERED = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECANCELLED})
-_NONE = pycares.ARES_SOCKET_BAD
+_NO_RESPONSE_ERRORS = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECANCELLED})
+_NO_DESCRIPTOR = pycares.ARES_SOCKET_BAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class DnsQuery:
         self._channels: list[pycares.Channel] = []
         self._started = time.monotonic()
         self._pending = set(_FAMILIES)
-        self._out = dict.fromkeys(_FAMILIES, 0)
+        self._outstanding = dict.fromkeys(_FAMILIES, 0)
         self._addresses: list[Address] = []
         self._errors: list[int] = []
         self._send()
@@ -66,7 +66,9 @@ class DnsQuery:
     def process(self, descriptor: int, is_readable: bool, is_writable: bool) -> None:
         """Handle a descriptor that is ready."""
         for channel in list(self._channels):
-            channel.process_fd(descriptor if is_readable else _NONE, descriptor if is_writable else _NONE)
+            channel.process_fd(
+                descriptor if is_readable else _NO_DESCRIPTOR, descriptor if is_writable else _NO_DESCRIPTOR
+            )
 
     def process_timeouts(self, now: float) -> None:
         """Repeat the query where it is due, and let c-ares check its timeouts; ``now``: ``time.monotonic``."""
@@ -75,7 +77,7 @@ class DnsQuery:
             with suppress(pycares.AresError):
                 self._send()
         for channel in self._channels:
-            channel.process_fd(_NONE, _NONE)
+            channel.process_fd(_NO_DESCRIPTOR, _NO_DESCRIPTOR)
 
     def _send(self) -> None:
         channel = pycares.Channel(
@@ -86,22 +88,22 @@ class DnsQuery:
             lookups="b",
         )
         if self._channels and len(servers := channel.servers) > 1:
-            turn = len(self._channels) % len(servers)
-            channel.servers = servers[turn:] + servers[:turn]
+            offset = len(self._channels) % len(servers)
+            channel.servers = servers[offset:] + servers[:offset]
         self._channels.append(channel)
         for family in list(self._pending):
-            self._out[family] += 1
+            self._outstanding[family] += 1
             # c-ares can call back synchronously, e.g. when no server is configured; the callback only records.
             try:
-                channel.query(self._name, family, callback=partial(self._take_result, family))
+                channel.query(self._name, family, callback=partial(self._on_result, family))
             except pycares.AresError as error:
-                self._take_result(family, None, error.args[0])
+                self._on_result(family, None, error.args[0])
 
     def result(self) -> DnsResult:
         """Combine what both families have returned so far. Addresses of one family are enough to connect."""
         if self._addresses:
             return DnsResult(tuple(self._addresses))
-        if self._pending or not _NOT_ANSWERED.isdisjoint(self._errors):
+        if self._pending or not _NO_RESPONSE_ERRORS.isdisjoint(self._errors):
             return DnsResult(hint="dns_timed_out")
         hints = {_EMPTY_ERRORS.get(error, "dns_server_failed") for error in self._errors}
         order = ("dns_server_failed", "dns_no_such_name", "dns_no_address")
@@ -113,17 +115,17 @@ class DnsQuery:
         for channel in self._channels:
             channel.close()
 
-    def _take_result(self, family: int, result: Any, error: int | None) -> None:
+    def _on_result(self, family: int, result: Any, error: int | None) -> None:
         """Record the response for one family. CNAME records are skipped: only addresses matter."""
-        self._out[family] -= 1
+        self._outstanding[family] -= 1
         if family not in self._pending:
             return
-        found = [_parse_address(text) for text in _texts(result)]
+        found = [_parse_address(text) for text in _record_addresses(result)]
         self._addresses += found
         if not found:
             error = error or pycares.errno.ARES_ENODATA
             self._errors.append(error)
-        if found or error in _EMPTY_ERRORS or not self._out[family]:
+        if found or error in _EMPTY_ERRORS or not self._outstanding[family]:
             self._pending.discard(family)
 
 
@@ -132,7 +134,7 @@ def _watch_socket(readable: set[int], writable: set[int], descriptor: int, reads
     (writable.add if writes else writable.discard)(descriptor)
 
 
-def _texts(result: Any) -> list[str]:
+def _record_addresses(result: Any) -> list[str]:
     return [record.data.addr for record in (result.answer if result else ()) if getattr(record.data, "addr", None)]
 
 

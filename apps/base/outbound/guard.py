@@ -78,8 +78,8 @@ class GuardedHandle:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.CAINFO, ca_file or certifi.where())
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
-        self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
     def clear(self) -> None:
         """Release the last request's body and response, which can be large."""
@@ -95,23 +95,23 @@ class GuardedHandle:
         self.is_refused = False
         self.is_flood = False
         self.received_before: int | None = None
-        self.dialled: str | None = None
+        self.connected_address: str | None = None
 
-    def prepare(self, call: WireRequest) -> None:
-        """Set the handle up for one POST. The caller has checked every address in ``call``."""
+    def prepare(self, request: WireRequest) -> None:
+        """Set the handle up for one POST. The caller has checked every address in ``request``."""
         setopt = self.curl.setopt
-        setopt(pycurl.URL, call.url)
-        setopt(pycurl.HTTPHEADER, _UNWANTED_DEFAULTS + call.header_lines)
-        setopt(pycurl.POSTFIELDS, call.body)
-        self._to_send = len(call.body)
-        setopt(pycurl.TIMEOUT_MS, call.timeout_ms)
+        setopt(pycurl.URL, request.url)
+        setopt(pycurl.HTTPHEADER, _REMOVED_DEFAULT_HEADERS + request.header_lines)
+        setopt(pycurl.POSTFIELDS, request.body)
+        self._to_send = len(request.body)
+        setopt(pycurl.TIMEOUT_MS, request.timeout_ms)
         # Set for each use: curl's entries expire, and it would then resolve the name itself.
-        if call.resolve_entry or self._had_resolve_entry:
-            setopt(pycurl.RESOLVE, [call.resolve_entry] if call.resolve_entry else None)
-            self._had_resolve_entry = bool(call.resolve_entry)
-        if call.fresh_connection or self._was_fresh:
-            setopt(pycurl.FRESH_CONNECT, int(call.fresh_connection))
-            self._was_fresh = call.fresh_connection
+        if request.resolve_entry or self._had_resolve_entry:
+            setopt(pycurl.RESOLVE, [request.resolve_entry] if request.resolve_entry else None)
+            self._had_resolve_entry = bool(request.resolve_entry)
+        if request.fresh_connection or self._was_fresh:
+            setopt(pycurl.FRESH_CONNECT, int(request.fresh_connection))
+            self._was_fresh = request.fresh_connection
 
     def _open_socket(self, purpose: int, address: tuple[Any, ...]) -> socket.socket | int:
         """Open the socket if its address is allowed: the last check, on the address that curl connects to."""
@@ -125,7 +125,7 @@ class GuardedHandle:
         except OSError:
             # No IPv6 on this machine, or out of descriptors: curl tries the next address.
             return SOCKET_BAD
-        self.dialled = host.decode() if isinstance(host, bytes) else host
+        self.connected_address = host.decode() if isinstance(host, bytes) else host
         return opened
 
     def _is_allowed(self, host: str | bytes, port: int) -> bool:
@@ -138,7 +138,7 @@ class GuardedHandle:
             return False
         return self._on_socket is None or self._on_socket(text, port)
 
-    def _take_header(self, line: bytes) -> int | None:
+    def _on_header(self, line: bytes) -> int | None:
         """Store the lines of the last head; 0 aborts the transfer. Interim responses (1xx) count toward the limit."""
         self.header_bytes += len(line)
         if len(line) <= 2 and line in _LINE_ENDS and not self.is_head_complete:
@@ -168,7 +168,7 @@ class GuardedHandle:
         match = _STATUS_LINE.fullmatch(self.raw_head[0]) if self.raw_head else None
         return int(match[1]) if match else None
 
-    def _take_body(self, chunk: bytes) -> int | None:
+    def _on_body(self, chunk: bytes) -> int | None:
         """Store the first bytes of the body; when there are more, stop as soon as the request is sent."""
         room = MAX_STORED_BODY_BYTES - len(self.body)
         self.body += chunk[:room]
@@ -252,7 +252,7 @@ def resolve_entry(target: Target, addresses: tuple[Address, ...]) -> str:
 
 
 # "Name:" removes a header that curl would add by itself; a later line with a value is still sent.
-_UNWANTED_DEFAULTS = ["Expect:", "Accept:", "Content-Type:"]
+_REMOVED_DEFAULT_HEADERS = ["Expect:", "Accept:", "Content-Type:"]
 
 _FIXED_OPTIONS: tuple[tuple[int, object], ...] = (
     (pycurl.POST, 1),

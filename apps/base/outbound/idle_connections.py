@@ -26,7 +26,7 @@ class IdleConnections:
             with suppress(OSError):
                 self._epoll.register(descriptor, select.EPOLLIN)
 
-    def shut_spoiled(self, in_use: Container[int]) -> None:
+    def shut_down_unexpected(self, in_use: Container[int]) -> None:
         """Shut down each idle connection that received data; curl then opens a new one."""
         if self._epoll is None:
             return
@@ -34,7 +34,7 @@ class IdleConnections:
             if descriptor not in in_use:
                 with suppress(OSError):
                     self._epoll.unregister(descriptor)
-                    _shut(descriptor)
+                    _shut_down(descriptor)
 
     def close(self) -> None:
         """Close the epoll descriptor."""
@@ -42,7 +42,7 @@ class IdleConnections:
             self._epoll.close()
 
 
-def _shut(descriptor: int) -> None:
+def _shut_down(descriptor: int) -> None:
     connection = socket.socket(fileno=descriptor)
     try:
         connection.shutdown(socket.SHUT_RDWR)

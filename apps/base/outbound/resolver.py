@@ -181,13 +181,13 @@ class CaresResolver:
             answer = query.dns_query.result() if query.dns_query else DnsResult(hint="dns_server_failed")
             if query.dns_query:
                 query.dns_query.close()
-            self._remember(query.name, answer, now)
+            self._cache_result(query.name, answer, now)
             for lookup in query.waiting:
                 lookup.answer = answer
             self._answered += query.waiting
             self._start_next(query.organization_id)
 
-    def _remember(self, name: str, answer: DnsResult, now: float) -> None:
+    def _cache_result(self, name: str, answer: DnsResult, now: float) -> None:
         if answer.hint == "dns_timed_out":  # a temporary failure, not a property of the name
             return
         self._cache[name] = (now + (POSITIVE_SECONDS if answer.addresses else NEGATIVE_SECONDS), answer)

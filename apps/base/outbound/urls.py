@@ -9,7 +9,7 @@ import idna
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .addresses import KIND_WORDS, Address, AddressPolicy
+from .addresses import DENIED_REASONS, Address, AddressPolicy
 from .refusals import Refused
 
 MAX_URL_LENGTH = 2048
@@ -20,7 +20,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?", re.DOTA
 _AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 # RFC 3986 path and query, plus "[", "]" and "|", which some servers use in queries and curl sends unchanged.
-_REST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]|-]|%[0-9A-Fa-f]{2})*")
+_PATH_AND_QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]|-]|%[0-9A-Fa-f]{2})*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # The one name that is an address: RFC 6761 section 6.3. Only where an operator allowed that address.
 LOCALHOST, LOCALHOST_ADDRESS = "localhost", IPv4Address("127.0.0.1")
@@ -85,7 +85,7 @@ def _split(text: str) -> tuple[str, str, int, str]:
         raise AddressRefused("fragment", _("Remove the part from “#” on: it is never sent to a server."))
     scheme = match[1].lower()
     host, port = _split_authority(match[2], scheme)
-    return scheme, host, port, _check_rest(match[3])
+    return scheme, host, port, _check_path_and_query(match[3])
 
 
 def _split_authority(authority: str, scheme: str) -> tuple[str, int]:
@@ -109,8 +109,8 @@ def _check_port(text: str | None, scheme: str) -> int:
     raise AddressRefused("bad_port", _("Use port 80, 443, or one from 1024 to 65535."))
 
 
-def _check_rest(rest: str) -> str:
-    if not _REST.fullmatch(rest):
+def _check_path_and_query(rest: str) -> str:
+    if not _PATH_AND_QUERY.fullmatch(rest):
         message = _("The path or query holds a character that must be percent-encoded (a space is %20).")
         raise AddressRefused("bad_character", message)
     return rest if rest.startswith("/") else f"/{rest}"
@@ -132,13 +132,13 @@ def _parse_literal(host: str) -> Address | None:
         literal = None
     if literal is not None and str(literal) == host:
         return literal
-    if not host.isascii() and not _has_number_sign(host):
+    if not host.isascii() and not _ends_in_numeric_character(host):
         return None
     message = _("Write an IPv4 address as four decimal numbers without leading zeros, like 198.51.100.7.")
     raise AddressRefused("not_canonical", message)
 
 
-def _has_number_sign(host: str) -> bool:
+def _ends_in_numeric_character(host: str) -> bool:
     """Return whether a non-ASCII host ends in digits of another script or width."""
     last = re.split("[.\u3002\uff0e\uff61]", host)[-1]
     return bool(last) and all(character.isnumeric() for character in last)
@@ -192,5 +192,5 @@ def _check_literal(literal: Address, port: int, policy: AddressPolicy) -> None:
         raise AddressRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
     if reason:
         sentence = _("{address} is not a public address ({kind}). Use one that the internet can reach.")
-        message = format_lazy(sentence, address=str(literal), kind=KIND_WORDS[reason])
+        message = format_lazy(sentence, address=str(literal), kind=DENIED_REASONS[reason])
         raise AddressRefused("not_public", message)

@@ -32,7 +32,7 @@ from apps.base.rest.content_negotiation import requests_html
 from apps.base.rest.renderers import add_headers, render
 from apps.base.web.middleware import (
     API_FAST_PATH,
-    UNREADABLE,
+    UNREADABLE_HEADER,
     GetResponse,
     PageHeadersMiddleware,
     is_api,
@@ -131,7 +131,7 @@ class Application(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Handle one request (PEP 3333)."""
-        api_fast_path.drop_slow_clients()
+        api_fast_path.limit_send_times()
         if not is_api_client(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._serve_page(environ, start_response)
         environ[API_FAST_PATH] = True
@@ -141,24 +141,24 @@ class Application(WSGIHandler):
         response = self._middleware_chain(request)  # type: ignore[attr-defined]  # set by load_middleware
         status, headers = f"{response.status_code} {response.reason_phrase}", list(response.items())
         if reader := environ.pop(request_bodies.STILL_READING, None):
-            request_bodies.start_body_deadlines(start_response, status, headers)
-            return request_bodies.BodyDeadlines(response, reader)
+            request_bodies.start_closing_response(start_response, status, headers)
+            return request_bodies.ConnectionClosingResponse(response, reader)
         start_response(status, headers)
         return response if response.streaming else [response.content]
 
     def _serve_page(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("HTTP_COOKIE") == "":
             # Here and not in a middleware: Django's test client sends an empty header where there are no cookies.
-            environ["HTTP_COOKIE"] = UNREADABLE
+            environ["HTTP_COOKIE"] = UNREADABLE_HEADER
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             if request_bodies.STILL_READING in environ:
-                return request_bodies.start_body_deadlines(start_response, status, headers, exc_info)
+                return request_bodies.start_closing_response(start_response, status, headers, exc_info)
             return start_response(status, headers, *([exc_info] if exc_info else []))
 
         response = super().__call__(environ, start)
         reader = environ.pop(request_bodies.STILL_READING, None)
-        return response if reader is None else request_bodies.BodyDeadlines(response, reader)
+        return response if reader is None else request_bodies.ConnectionClosingResponse(response, reader)
 
 
 def application() -> Application:
@@ -169,7 +169,7 @@ def application() -> Application:
 
 
 @cache
-def drop_slow_clients() -> None:
+def limit_send_times() -> None:
     """Set a send timeout of 30 seconds on every TCP socket of this process.
 
     Call it at the first request: granian opens its sockets after it loads the application.
@@ -180,13 +180,13 @@ def drop_slow_clients() -> None:
         descriptor = int(name)
         try:
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                _limit(socket.socket(fileno=os.dup(descriptor)))
+                _set_send_timeout(socket.socket(fileno=os.dup(descriptor)))
         except OSError:
             # Closed meanwhile, such as the descriptor of the listed folder.
             continue
 
 
-def _limit(each: socket.socket) -> None:
+def _set_send_timeout(each: socket.socket) -> None:
     with each:
         if each.family in (socket.AF_INET, socket.AF_INET6) and each.type == socket.SOCK_STREAM:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_SECONDS * 1000)

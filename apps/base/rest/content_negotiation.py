@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
+ZERO_WEIGHT = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 # The most specific range applies. Java's HttpURLConnection sends a single asterisk.
 RANGES_OF_JSON = ("application/json", "application/*", "*/*", "*")
-PAGES = re.compile(r"text/(?:html|\*)", re.IGNORECASE)
+HTML_RANGE = re.compile(r"text/(?:html|\*)", re.IGNORECASE)
 # The schemes that ``credentials.gate.authentication`` accepts; the key itself is not checked here.
 KEY_SCHEME = re.compile(r"\s*(?:(?:bearer|x-api-key)\s|basic\s+(?-i:aXB[rz]X))", re.IGNORECASE)
 
@@ -15,20 +15,20 @@ KEY_SCHEME = re.compile(r"\s*(?:(?:bearer|x-api-key)\s|basic\s+(?-i:aXB[rz]X))",
 def strip_refused_ranges(accept: str) -> str:
     """Return the Accept header without the ranges of weight 0, which it refuses (RFC 9110 section 12.4.2)."""
     parts = [part.strip() for part in accept.split(",")]
-    wanted = [part for part in parts if not REFUSED.search(part)]
+    wanted = [part for part in parts if not ZERO_WEIGHT.search(part)]
     return ", ".join(wanted) if wanted or not any(parts) else "none/none"
 
 
 def accepts_json(accept: str) -> bool:
     """Return whether an Accept header admits JSON, in any order."""
     parts = [part.strip() for part in accept.split(",")]
-    admitted = {part.partition(";")[0].strip().lower(): REFUSED.search(part) is None for part in parts}
+    admitted = {part.partition(";")[0].strip().lower(): ZERO_WEIGHT.search(part) is None for part in parts}
     return next((admitted[name] for name in RANGES_OF_JSON if name in admitted), False)
 
 
 def requests_html(accept: str) -> bool:
     """Return whether an Accept header names HTML; ``*/*`` alone does not."""
-    return PAGES.search(accept) is not None
+    return HTML_RANGE.search(accept) is not None
 
 
 def has_key(headers: Mapping[str, Any]) -> bool:

@@ -80,10 +80,12 @@ class Cursors(NamedTuple):
         return base64.urlsafe_b64encode(digest).decode()[:MAC_LENGTH]
 
 
-def rows_after(rows: QuerySet[Row], place: PagePosition, column: str) -> QuerySet[Row]:
+def rows_after(rows: QuerySet[Row], position: PagePosition, column: str) -> QuerySet[Row]:
     """Return the rows on that side of a position, nearest first; ``column`` orders the list, with ``-`` descending."""
-    name, is_up = column.removeprefix("-"), column.startswith("-") == (place.side == BEFORE)
-    return rows.filter(**{f"{name}__{'gt' if is_up else 'lt'}": place.key}).order_by(name if is_up else f"-{name}")
+    name, is_ascending = column.removeprefix("-"), column.startswith("-") == (position.side == BEFORE)
+    return rows.filter(**{f"{name}__{'gt' if is_ascending else 'lt'}": position.key}).order_by(
+        name if is_ascending else f"-{name}"
+    )
 
 
 def link_to(request: ApiRequest, relation: str, **changed: Any) -> str:
@@ -143,12 +145,12 @@ def read_page(request: ApiRequest, rows: QuerySet[Any], column: str) -> Page:
     return Page(found, total, limit, offset > 0, offset + limit < total, offset)
 
 
-def _page_at(rows: QuerySet[Any], place: PagePosition, column: str, limit: int) -> Page:
+def _page_at(rows: QuerySet[Any], position: PagePosition, column: str, limit: int) -> Page:
     """Return the page after or before a row, which can be deleted by now."""
-    is_after = place.side == AFTER
-    found = list(rows_after(rows, place, column)[: limit + 1])
+    is_after = position.side == AFTER
+    found = list(rows_after(rows, position, column)[: limit + 1])
     has_more, found = len(found) > limit, found[:limit]
-    came_from = rows.filter(**{f"{column}__{'lte' if is_after else 'gte'}": place.key}).exists()
+    has_rows_behind = rows.filter(**{f"{column}__{'lte' if is_after else 'gte'}": position.key}).exists()
     if is_after:
-        return Page(found, rows.count(), limit, came_from, has_more, None)
-    return Page(found[::-1], rows.count(), limit, has_more, came_from, None)
+        return Page(found, rows.count(), limit, has_rows_behind, has_more, None)
+    return Page(found[::-1], rows.count(), limit, has_more, has_rows_behind, None)

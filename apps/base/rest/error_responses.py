@@ -13,13 +13,13 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from apps.base.errors import Invalid, NotFound, PortalError
-from apps.base.rest.serializers import from_validation
+from apps.base.rest.serializers import invalid_from_detail
 from apps.base.text.redaction import hide_keys
 
 logger = logging.getLogger(__name__)
 
 # For Retry-After.
-DATABASE_AWAY_SECONDS = 30
+DATABASE_RETRY_SECONDS = 30
 
 
 def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
         "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
     }
     if error.fields:
-        body["fields"] = shown_fields(error)
+        body["fields"] = redacted_fields(error)
     return body
 
 
@@ -42,7 +42,7 @@ def json_error_response(error: PortalError, request_id: str) -> JsonResponse:
     return JsonResponse(body, status=error.status, headers=error.headers)
 
 
-def shown_fields(error: PortalError) -> dict[str, list[str]]:
+def redacted_fields(error: PortalError) -> dict[str, list[str]]:
     """Return the messages of each invalid field, without keys."""
     named = (error.fields or {}).items()
     return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
@@ -53,7 +53,7 @@ def to_portal_error(error: Exception) -> PortalError:
     if isinstance(error, PortalError):
         return error
     if isinstance(error, exceptions.ValidationError):
-        return from_validation(error.detail)
+        return invalid_from_detail(error.detail)
     if isinstance(error, RequestDataTooBig):
         return PortalError("The body is larger than 1 MiB.", "payload_too_large")
     if isinstance(error, (BadRequest, SuspiciousOperation, MultiPartParserError)):
@@ -70,7 +70,7 @@ def to_portal_error(error: Exception) -> PortalError:
         logger.error("database unavailable", exc_info=error)
         message, headers = (
             "The service is unavailable for a moment. Try again.",
-            {"Retry-After": str(DATABASE_AWAY_SECONDS)},
+            {"Retry-After": str(DATABASE_RETRY_SECONDS)},
         )
         return PortalError(message, "unavailable", headers=headers)
     logger.error("unhandled error on the API", exc_info=error)

@@ -13,7 +13,7 @@ from typing import Any
 from rest_framework.response import Response
 
 from apps.base.errors import Invalid
-from apps.base.rest.object_versions import ANY_VERSION, Expected, short_digest
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion, short_digest
 from apps.base.rest.operations import Operation
 from apps.base.rest.renderers import JSON_ONLY, set_body
 
@@ -21,7 +21,7 @@ READS = ("GET", "HEAD")
 # RFC 9110 section 8.8.3. Matching is linear: no two parts of the pattern match the same character.
 TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 LIST = re.compile(rf"[ \t,]*{TAG}[ \t]*(?:,[ \t,]*(?:{TAG}[ \t]*|$))*")
-EACH = re.compile(r'(?:W/)?"([^"]*)"')
+ONE_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 # Our ETag after a compressing proxy: nginx adds the prefix W/; Apache, Caddy and Jetty add the coding as a suffix.
 COMPRESSED = re.compile(r"([\w-]{16}(?:\.[\w-]{16})?)(?:--?|;)(?:gzip|deflate|br|zstd)", re.ASCII)
 
@@ -34,7 +34,7 @@ class ObjectResponse(Response):
         self.version, self.as_read = version, as_read
 
 
-def read_tags(name: str, value: str) -> frozenset[str] | None:
+def parse_etags(name: str, value: str) -> frozenset[str] | None:
     """Return the ETags of a header without the additions of proxies, None for ``*``; or raise Invalid.
 
     Weak ETags match in ``If-Match``, too, unlike RFC 9110 section 13.1.1: ours identify the state of an object, not the
@@ -44,7 +44,7 @@ def read_tags(name: str, value: str) -> frozenset[str] | None:
         return None
     if not LIST.fullmatch(value):
         raise Invalid.field(name, f'{name} must be * or tags as ETag gives them, quotes included: "…", "…".')
-    return frozenset(_without_coding(tag) for tag in EACH.findall(value))
+    return frozenset(_without_coding(tag) for tag in ONE_TAG.findall(value))
 
 
 def _without_coding(tag: str) -> str:
@@ -52,11 +52,11 @@ def _without_coding(tag: str) -> str:
     return compressed[1] if compressed else tag
 
 
-def expected_versions(headers: Mapping[str, Any]) -> Expected:
+def expected_versions(headers: Mapping[str, Any]) -> ExpectedVersion:
     """Return the versions that ``If-Match`` expects."""
     value = headers.get("HTTP_IF_MATCH")
-    tags = None if value is None else read_tags("If-Match", value)
-    return ANY_VERSION if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
+    tags = None if value is None else parse_etags("If-Match", value)
+    return ANY_VERSION if tags is None else ExpectedVersion(frozenset(tag.partition(".")[0] for tag in tags))
 
 
 def check_conditions(headers: Mapping[str, Any], method: str, operation: Operation, *, is_page: bool) -> None:
@@ -112,7 +112,7 @@ def _respond_to_read(headers: Mapping[str, Any], response: Response) -> None:
         expected_versions(headers).check(tag.partition(".")[0])
     response.headers["ETag"] = f'"{tag}"'
     if "HTTP_IF_NONE_MATCH" in headers:
-        known = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"])
+        known = parse_etags("If-None-Match", headers["HTTP_IF_NONE_MATCH"])
         if known is None or tag in known:
             response.status_code, response.data, body = 304, None, b""
     set_body(response, body)

@@ -16,8 +16,8 @@ from rest_framework.fields import empty
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
-from apps.base.text.mail_addresses import MAX_ADDRESS_LENGTH, canonical_address, check_address
-from apps.base.text.rules import PLAIN_TEXT, plain_text
+from apps.base.text.email_validation import MAX_ADDRESS_LENGTH, normalize_email, validate_email_address
+from apps.base.text.validation import PLAIN_TEXT, validate_plain_text
 from apps.base.timestamps import format_timestamp, format_timestamp_ms, parse_timestamp
 
 Schema = dict[str, Any]
@@ -113,7 +113,7 @@ def given(**limits: Any) -> Schema:
 # Texts
 
 
-class Opaque(Described, serializers.CharField):
+class StrictString(Described, serializers.CharField):
     """A JSON string that is validated elsewhere or is a secret; DRF's field would convert numbers."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -137,18 +137,18 @@ class Opaque(Described, serializers.CharField):
         return {**schema, **given(minLength=least, maxLength=self.max_length)}
 
 
-class Text(Opaque):
+class PlainText(StrictString):
     """A JSON string that is stored, shown or named in an error: plain text, and no secret."""
 
     def __init__(self, help_text: str = "", **options: Any) -> None:
-        super().__init__(help_text, validators=[plain_text], **options)
+        super().__init__(help_text, validators=[validate_plain_text], **options)
 
     def type_schema(self, is_body: bool) -> Schema:
         """Describe a string without control characters."""
         return {**super().type_schema(is_body), **(given(pattern=self.pattern or PLAIN_TEXT) if is_body else {})}
 
 
-class IPAddress(Opaque):
+class IPAddress(StrictString):
     """An IPv4 or IPv6 address as a JSON string."""
 
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
@@ -173,7 +173,7 @@ class Email(Described, serializers.EmailField):
     def __init__(self, help_text: str = "", **options: Any) -> None:
         super().__init__(help_text, **{"max_length": MAX_ADDRESS_LENGTH, **options})
         # Replaces the validators of DRF's field, so that one mistake gives one message.
-        self.validators = [check_address]
+        self.validators = [validate_email_address]
 
     def to_internal_value(self, data: Any) -> str:
         """Return the canonical spelling; refuse other types, and strings that are too long as sent."""
@@ -181,7 +181,7 @@ class Email(Described, serializers.EmailField):
             self.fail("invalid")
         if len(data) > MAX_ADDRESS_LENGTH:
             self.fail("max_length", max_length=MAX_ADDRESS_LENGTH)
-        return canonical_address(super().to_internal_value(data))
+        return normalize_email(super().to_internal_value(data))
 
     def type_schema(self, is_body: bool) -> Schema:
         """Describe a mail address. Answers have no "format": "email" does not allow international domain names."""
@@ -349,7 +349,7 @@ class TextList(ListOf):
     """A JSON list of strings."""
 
     def __init__(self, help_text: str = "", **options: Any) -> None:
-        super().__init__(Text(max_length=200), help_text, **options)
+        super().__init__(PlainText(max_length=200), help_text, **options)
 
 
 class TextMap(Described, serializers.Field[dict[str, str], Any, Any, Any]):

@@ -79,7 +79,7 @@ class ReservationLost(Exception):
     """An equal request has taken over the reservation of this one, which took too long: roll back."""
 
 
-class Attempt:
+class IdempotencyAttempt:
     """The handling of one request with the header, from the lookup to the stored response."""
 
     def __init__(self, key: str, store: IdempotencyStore) -> None:
@@ -88,19 +88,19 @@ class Attempt:
         self._transaction = ExitStack()
         self._is_reserved = False
 
-    def run(self, act: Callable[[], Response]) -> Response:
-        """Return the stored response, or that of ``act``, which is stored in the same transaction as its effect."""
+    def run(self, handle_request: Callable[[], Response]) -> Response:
+        """Return the stored response, or that of ``handle_request``, which is stored in the same transaction as its effect."""
         try:
-            return self._run_once(act)
+            return self._run_once(handle_request)
         except AlreadyAnswered as earlier:
             status, body = earlier.stored
             return Response(body, status=status, headers={"Idempotency-Replayed": "true"})
 
-    def _run_once(self, act: Callable[[], Response]) -> Response:
+    def _run_once(self, handle_request: Callable[[], Response]) -> Response:
         self._check_answered()
         try:
             with self._transaction:
-                response = act()
+                response = handle_request()
                 self._save(response)
         except ReservationLost:
             self._check_answered()
@@ -157,18 +157,20 @@ def honor_idempotency_key(method: Callable[..., Response]) -> Callable[..., Resp
 
     @wraps(method)
     def post(view: Any, request: Any, *args: Any, **kwargs: Any) -> Response:
-        raw = request._request
-        key = raw.headers.get(HEADER)
+        django_request = request._request
+        key = django_request.headers.get(HEADER)
         if key is None:
             return method(view, request, *args, **kwargs)
         try:
-            body = raw.body
+            body = django_request.body
         except (RequestDataTooBig, RawPostDataException):
             # Too large, or a multipart form: ``validated`` raises the error, as without the header.
             return method(view, request, *args, **kwargs)
-        path = raw.path_info.rstrip("/")
+        path = django_request.path_info.rstrip("/")
         identity = IdempotentRequest(key, request.method, path, view.route, request.actor, body)
-        attempt = raw.attempt = Attempt(key, import_string(settings.PORTAL_IDEMPOTENCY)(identity))
-        return attempt.run(lambda: method(view, request, *args, **kwargs))
+        idempotency_attempt = django_request.idempotency_attempt = IdempotencyAttempt(
+            key, import_string(settings.PORTAL_IDEMPOTENCY)(identity)
+        )
+        return idempotency_attempt.run(lambda: method(view, request, *args, **kwargs))
 
     return post

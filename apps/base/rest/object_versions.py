@@ -23,7 +23,7 @@ def version_of(*values: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedVersion:
     """The versions that a caller expects of an object before a change; None: any."""
 
     versions: frozenset[str] | None = None
@@ -34,4 +34,4 @@ class Expected:
             raise PreconditionFailed(CHANGED)
 
 
-ANY_VERSION = Expected()
+ANY_VERSION = ExpectedVersion()

@@ -24,13 +24,13 @@ class NotJSON(Invalid):
     """The body is not acceptable JSON; the message says where or why."""
 
 
-def _refuse(message: str) -> NotJSON:
+def _not_json(message: str) -> NotJSON:
     return NotJSON(f"The body is not acceptable JSON: {message}")
 
 
 def _integer(text: str) -> int:
     if len(text.lstrip("-")) > MAX_INTEGER_DIGITS:
-        raise _refuse(f"an integer has more than {MAX_INTEGER_DIGITS:,} digits.")
+        raise _not_json(f"an integer has more than {MAX_INTEGER_DIGITS:,} digits.")
     return int(text)
 
 
@@ -41,19 +41,19 @@ def _number(text: str) -> float:
     except (InvalidOperation, OverflowError):
         changed = True
     if changed:
-        raise _refuse(f"the number {text[:40]} cannot be kept as a double without changing it; send it as a string.")
+        raise _not_json(f"the number {text[:40]} cannot be kept as a double without changing it; send it as a string.")
     return number
 
 
 def _constant(text: str) -> Any:
-    raise _refuse(f"{text} is not a JSON number.")
+    raise _not_json(f"{text} is not a JSON number.")
 
 
 def _check_text(text: str) -> str:
     if "\x00" in text:
-        raise _refuse("a text holds a NUL character.")
+        raise _not_json("a text holds a NUL character.")
     if SURROGATE.search(text):
-        raise _refuse("a text holds half of a surrogate pair.")
+        raise _not_json("a text holds half of a surrogate pair.")
     return text
 
 
@@ -61,7 +61,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _refuse(f"the key {key[:60]!r} occurs twice in one object.")
+            raise _not_json(f"the key {key[:60]!r} occurs twice in one object.")
         found[_check_text(key)] = value
     return found
 
@@ -83,7 +83,7 @@ def check_depth(text: str) -> None:
         elif letter in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise _refuse(f"it is nested deeper than {MAX_DEPTH} levels.")
+                raise _not_json(f"it is nested deeper than {MAX_DEPTH} levels.")
         elif letter in "]}":
             depth -= 1
 
@@ -108,21 +108,21 @@ def parse_json(body: bytes) -> Any:
         # Some clients send a byte order mark, which parsers can ignore (RFC 8259 section 8.1).
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _refuse("it is not UTF-8.") from None
+        raise _not_json("it is not UTF-8.") from None
     if text.count("[") + text.count("{") > MAX_DEPTH:
         check_depth(text)
     try:
         value = DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise _refuse(f"{error.msg} (line {error.lineno}, column {error.colno}).") from None
+        raise _not_json(f"{error.msg} (line {error.lineno}, column {error.colno}).") from None
     _check_values(value)
     return value
 
 
-def read_body(stream: IO[bytes], announced: int | None) -> bytes:
+def read_body(stream: IO[bytes], content_length: int | None) -> bytes:
     """Return the body, or raise 413 for more than 1 MiB without reading the rest."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if announced is not None and announced > limit:
+    if content_length is not None and content_length > limit:
         raise too_large()
     body = stream.read(limit + 1)
     if len(body) > limit:
@@ -130,9 +130,9 @@ def read_body(stream: IO[bytes], announced: int | None) -> bytes:
     return body
 
 
-def check_length(announced: str | None) -> None:
+def check_length(content_length: str | None) -> None:
     """Raise 413 for a Content-Length over 1 MiB, before any other error of the body."""
-    if announced and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    if content_length and content_length.isdigit() and int(content_length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise too_large()
 
 
@@ -159,8 +159,8 @@ class StrictJSONParser(BaseParser):
             # A media range is no type of a body, though DRF matches it.
             raise UnsupportedMediaType(media_type or "")
         request = (parser_context or {}).get("request")
-        announced = request.META.get("CONTENT_LENGTH") if request is not None else None
-        body = read_body(stream, int(announced) if announced and str(announced).isdigit() else None)
+        content_length = request.META.get("CONTENT_LENGTH") if request is not None else None
+        body = read_body(stream, int(content_length) if content_length and str(content_length).isdigit() else None)
         return parse_json(body) if body else {}
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from apps.base.errors import Invalid
 from apps.base.rest.operations import Operation
 from apps.base.text.redaction import hide_keys
-from apps.base.text.rules import did_you_mean
+from apps.base.text.validation import did_you_mean
 from apps.base.timestamps import parse_timestamp
 
 # Unknown names are truncated in errors.
@@ -48,8 +48,8 @@ def check_parameters(query: QueryDict, operation: Operation, *, is_session: bool
 def _unknown(name: str, shown: str, names: Sequence[str]) -> str:
     known = f"This operation accepts {', '.join(names)}." if names else "This operation has no query parameters."
     wanted = name.lower().removesuffix("[]")
-    meant = did_you_mean(SYNONYMS.get(wanted, wanted), names)
-    return f"Unknown query parameter {shown or '(empty name)'}.{meant} {known}".replace("\0", "\\0")
+    suggestion = did_you_mean(SYNONYMS.get(wanted, wanted), names)
+    return f"Unknown query parameter {shown or '(empty name)'}.{suggestion} {known}".replace("\0", "\\0")
 
 
 def integer_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
@@ -75,11 +75,11 @@ def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str
     return text
 
 
-def text_parameter(request: Request, name: str, longest: int) -> str | None:
+def text_parameter(request: Request, name: str, max_length: int) -> str | None:
     """Return a text from the query string, or None where it is absent."""
     text = request.query_params.get(name)
-    if text is not None and not 0 < len(text) <= longest:
-        raise Invalid.field(name, f"{name} must have 1 to {longest} characters.")
+    if text is not None and not 0 < len(text) <= max_length:
+        raise Invalid.field(name, f"{name} must have 1 to {max_length} characters.")
     return text
 
 
@@ -96,8 +96,8 @@ def choice_list_parameter(request: Request, name: str, allowed: Sequence[str]) -
     found = listed_values(request.query_params, name)
     for text in found:
         if text not in allowed:
-            meant = did_you_mean(text.lower(), allowed)
-            raise Invalid.field(name, f"{name} must be one or more of {', '.join(allowed)}.{meant}")
+            suggestion = did_you_mean(text.lower(), allowed)
+            raise Invalid.field(name, f"{name} must be one or more of {', '.join(allowed)}.{suggestion}")
     return found
 
 

@@ -5,7 +5,7 @@ complete. So a separate thread reads, the request waits a limited time, and the 
 Content-Length, or, for a chunked body, by reading it at once, which granian allows only where it ended properly.
 
 After a request granian blocks until its body has been read, and no Python runs meanwhile. So the response to a request
-that timed out closes the connection (``BodyDeadlines``): nothing else frees a reader from a client that stops sending.
+that timed out closes the connection (``ConnectionClosingResponse``): nothing else frees a reader from a client that stops sending.
 A response over HTTP/2 ends only its stream, and after a stream error granian never stops reading: there no body is
 read.
 """
@@ -30,7 +30,7 @@ from apps.base.requests import PortalRequest
 # Behind a buffering proxy, as in docs/run.md, a body arrives together with the head.
 QUICK_SECONDS = 0.1
 # While all slots for slow bodies are in use.
-CROWDED_SECONDS = 0.03
+BUSY_WAIT_SECONDS = 0.03
 TIMEOUT_SECONDS = 15.0
 # A body without Content-Length counts as too large once the process has grown by so much while reading it.
 MAX_GROWTH_BYTES = 64 * 1024 * 1024
@@ -41,15 +41,15 @@ UNREACHABLE_LENGTH = 1_000_000_000
 STILL_READING = "portal.left_reader"
 STATM = "/proc/self/statm"
 
-CHANGING = ("POST", "PUT", "PATCH")
+METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 INCOMPLETE = _("The request body ended before it was complete. Send the request again.")
 HTTP_2 = "HTTP/2"
 PROTOCOLS = _("Send a request that has a body over HTTP/1.1.")
 CODINGS = _("The only Transfer-Encoding is “chunked”, without Content-Length.")
-LATE = _("The request body did not arrive in time. Send the request again.")
+TIMED_OUT = _("The request body did not arrive in time. Send the request again.")
 
 
-class Source(Protocol):
+class WsgiInput(Protocol):
     """``wsgi.input`` (PEP 3333)."""
 
     def read(self, size: int = ..., /) -> bytes:
@@ -60,15 +60,15 @@ class BodyReader:
     """A thread that reads one body after another until one times out."""
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[tuple[Source, int | None] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[WsgiInput, int | None] | None] = SimpleQueue()
         self._bodies: SimpleQueue[bytes] = SimpleQueue()
-        self._reads_since: float | None = None
+        self._reading_since: float | None = None
         self.body = b""
         threading.Thread(target=self._run, name="body", daemon=True).start()
 
-    def begin(self, source: Source, size: int | None) -> None:
+    def start_reading(self, source: WsgiInput, size: int | None) -> None:
         """Start reading ``size`` bytes, or all of them."""
-        self._reads_since = None
+        self._reading_since = None
         self._jobs.put((source, size))
 
     def wait(self, seconds: float) -> bool:
@@ -82,10 +82,10 @@ class BodyReader:
     def wait_briefly(self) -> bool:
         """Return whether the body had arrived already; the time counts from when the thread has started to read."""
         until = time.monotonic() + TIMEOUT_SECONDS
-        quick = CROWDED_SECONDS if slow_body_slots.are_taken else QUICK_SECONDS
-        while not self.wait(quick):
+        brief_wait = BUSY_WAIT_SECONDS if slow_body_slots.are_taken else QUICK_SECONDS
+        while not self.wait(brief_wait):
             now = time.monotonic()
-            if now > until or (self._reads_since is not None and now - self._reads_since >= quick):
+            if now > until or (self._reading_since is not None and now - self._reading_since >= brief_wait):
                 return False
         return True
 
@@ -95,11 +95,11 @@ class BodyReader:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._reads_since = time.monotonic()
+            self._reading_since = time.monotonic()
             self._bodies.put(self._read(*job))
             del job
 
-    def _read(self, source: Source, size: int | None) -> bytes:
+    def _read(self, source: WsgiInput, size: int | None) -> bytes:
         try:
             return source.read() if size is None else source.read(size)
         except Exception:
@@ -132,7 +132,7 @@ class SlowBodySlots:
             self._used -= 1
 
 
-idle: deque[BodyReader] = deque()
+idle_readers: deque[BodyReader] = deque()
 slow_body_slots = SlowBodySlots()
 
 
@@ -175,10 +175,10 @@ def attach_body(request: PortalRequest) -> None:
     environ = request.environ
     length, coding = environ.get("CONTENT_LENGTH", ""), environ.get("HTTP_TRANSFER_ENCODING")
     # HTTP/2 marks the end of a body by a frame, and often has no Content-Length.
-    is_unmeasured = not length and environ.get("SERVER_PROTOCOL") == HTTP_2 and request.method in CHANGING
-    if coding is None and not is_unmeasured and length in ("", "0"):
+    has_unknown_length = not length and environ.get("SERVER_PROTOCOL") == HTTP_2 and request.method in METHODS_WITH_BODY
+    if coding is None and not has_unknown_length and length in ("", "0"):
         return
-    size = None if coding is not None or is_unmeasured else content_length(length)
+    size = None if coding is not None or has_unknown_length else content_length(length)
     request._stream = Body(environ, size)  # type: ignore[assignment]  # as much of a file as Django and DRF use
     if not length:
         environ["CONTENT_LENGTH"] = str(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -191,15 +191,15 @@ def content_length(length: str) -> int:
 
 def read_complete(environ: dict[str, Any], size: int | None) -> bytes:
     """Return a complete body, or raise BodyRefused or RequestDataTooBig. ``size``: Content-Length, None without one."""
-    coding, most = environ.get("HTTP_TRANSFER_ENCODING"), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    coding, limit = environ.get("HTTP_TRANSFER_ENCODING"), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if environ.get("SERVER_PROTOCOL") == HTTP_2:
         raise BodyRefused(PROTOCOLS)
     if coding is not None and coding.strip().lower() != "chunked":
         raise BodyRefused(CODINGS)
-    if size is not None and not 0 <= size <= most:
+    if size is not None and not 0 <= size <= limit:
         raise RequestDataTooBig("the body is larger than 1 MiB")
     body = read_in_time(environ, size)
-    if len(body) > most:
+    if len(body) > limit:
         raise RequestDataTooBig("the body is larger than 1 MiB")
     if not body or (size is not None and len(body) < size):
         raise BodyRefused(INCOMPLETE)
@@ -208,15 +208,15 @@ def read_complete(environ: dict[str, Any], size: int | None) -> bytes:
 
 def read_in_time(environ: dict[str, Any], size: int | None) -> bytes:
     """Return the body that one of the process's readers reads; raise BodyRefused where it is late or too large."""
-    reader = idle.pop() if idle else BodyReader()
-    reader.begin(environ["wsgi.input"], size)
+    reader = idle_readers.pop() if idle_readers else BodyReader()
+    reader.start_reading(environ["wsgi.input"], size)
     if reader.wait_briefly() or _wait_in_slot(reader, size):
         body, reader.body = reader.body, b""
-        idle.append(reader)
+        idle_readers.append(reader)
         return body
     reader.stop()
     environ[STILL_READING] = reader
-    raise BodyRefused(LATE, "request_timeout")
+    raise BodyRefused(TIMED_OUT, "request_timeout")
 
 
 def _wait_in_slot(reader: BodyReader, size: int | None) -> bool:
@@ -240,7 +240,7 @@ def _wait_within_memory(reader: BodyReader) -> bool:
     return has_arrived
 
 
-class BodyDeadlines:
+class ConnectionClosingResponse:
     """A response after which granian closes the connection, because it is shorter than its Content-Length."""
 
     def __init__(self, response: Any, reader: BodyReader) -> None:
@@ -260,12 +260,14 @@ class BodyDeadlines:
         self._reader.wait(TIMEOUT_SECONDS * 4)
 
 
-def start_body_deadlines(start_response: Any, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+def start_closing_response(
+    start_response: Any, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+) -> Any:
     """Start a response with a Content-Length that its body never reaches."""
-    others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    other_headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
     lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
     length = lengths[0] + 1 if lengths else UNREACHABLE_LENGTH
-    return start_response(status, [*others, ("Content-Length", str(length))], *([exc_info] if exc_info else []))
+    return start_response(status, [*other_headers, ("Content-Length", str(length))], *([exc_info] if exc_info else []))
 
 
 def resident_bytes() -> int:

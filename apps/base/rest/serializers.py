@@ -162,12 +162,12 @@ class StrictSerializer(ApiSerializer):
 
     is_body = True
     # Whether at least one of the optional fields is required; ``validate`` checks it, this declares it.
-    takes_no_empty_body = False
+    requires_a_field = False
 
     @classmethod
     def schema(cls) -> Schema:
         """Return the JSON Schema, with at least one field where an empty body is refused."""
-        return {**super().schema(), **({"minProperties": 1} if cls.takes_no_empty_body else {})}
+        return {**super().schema(), **({"minProperties": 1} if cls.requires_a_field else {})}
 
     def run_validation(self, data: Any = empty) -> Any:
         """Report unknown fields together with the errors of known ones."""
@@ -209,7 +209,7 @@ def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
         yield prefix, str(detail)
 
 
-def from_validation(detail: Any) -> Invalid:
+def invalid_from_detail(detail: Any) -> Invalid:
     """Convert the errors of a serializer into Invalid, with a message and the invalid fields."""
     fields: dict[str, list[str]] = {}
     # Two validators of a field can have the same message.

@@ -19,11 +19,11 @@ from apps.base.rest.operations import Operation
 API_KEY, SDK_KEY = "PORTAL_API_KEY", "PORTAL_SDK_KEY"
 LANGUAGES = {"curl": "curl", "python": "Python", "node": "Node"}
 WITH_BODY = ("POST", "PUT", "PATCH")
-JSON, TEXT, NOTHING = "json", "text", ""
+JSON, TEXT, NO_BODY = "json", "text", ""
 
 PARAMETER = re.compile(r"(\{\w+\})")
 # Characters without a meaning within double quotes in a shell; "!" has one in an interactive shell.
-PLAIN = re.compile(r"[\w@%+=:,./ ?&*;-]*", re.ASCII)
+SHELL_SAFE = re.compile(r"[\w@%+=:,./ ?&*;-]*", re.ASCII)
 NEEDLESS_BRACES, WITHOUT_BRACES = re.compile(r"\$\{(\w+)\}(?!\w)"), r"$\1"
 MAX_LINE_LENGTH = 60
 
@@ -35,27 +35,27 @@ class Variable:
     name: str
 
 
-Text = tuple[str | Variable, ...]
+TextWithVariables = tuple[str | Variable, ...]
 
 
 @dataclass(frozen=True)
 class SnippetRequest:
     """A request with its URL and headers as texts with variables; ``body`` is a JSON value.
 
-    ``body_is_elsewhere``: the body is unknown and read from a file. ``answer``: the type of the response body.
+    ``body_from_file``: the body is unknown and read from a file. ``answer``: the type of the response body.
     """
 
     method: str
-    url: Text
-    headers: tuple[tuple[str, Text], ...] = ()
+    url: TextWithVariables
+    headers: tuple[tuple[str, TextWithVariables], ...] = ()
     body: Any = None
-    body_is_elsewhere: bool = False
+    body_from_file: bool = False
     answer: str = JSON
 
 
-def render_snippet(call: SnippetRequest, language: str) -> str:
+def render_snippet(request: SnippetRequest, language: str) -> str:
     """Return the request in one of LANGUAGES."""
-    return {"curl": as_curl, "python": as_python, "node": as_node}[language](call)
+    return {"curl": as_curl, "python": as_python, "node": as_node}[language](request)
 
 
 # Requests
@@ -67,7 +67,7 @@ def request_for(operation: Operation, method: str, route: str, callers: tuple[st
     headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
                if each.where == "header"]  # fmt: skip
     answer = next(iter(operation.responses.values()))
-    kind = TEXT if answer.media_types else JSON if answer.serializer is not None else NOTHING
+    kind = TEXT if answer.media_types else JSON if answer.serializer is not None else NO_BODY
     url = (*url_of(route), f"?{urlencode(given)}") if given else url_of(route)
     return SnippetRequest(method, url, (*_credential(callers), *headers), operation.body_example, answer=kind)
 
@@ -77,7 +77,7 @@ def first_request(key: str = "") -> SnippetRequest:
     return SnippetRequest("GET", url_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
 
 
-def first_calls() -> list[dict[str, str]]:
+def first_request_snippets() -> list[dict[str, str]]:
     """Return that request in every language, for a reader who has a key."""
     return [
         {"id": key, "title": title, "code": render_snippet(first_request(), key)} for key, title in LANGUAGES.items()
@@ -87,10 +87,10 @@ def first_calls() -> list[dict[str, str]]:
 def logged_request(method: str, route: str, key_prefix: str = "") -> SnippetRequest:
     """Return a request of the call log, which stores no ids, no body and no key."""
     callers = ("sdk_key",) if key_prefix == "sdk" else ("api_key",)
-    return SnippetRequest(method, url_of(route), _credential(callers), body_is_elsewhere=method in WITH_BODY)
+    return SnippetRequest(method, url_of(route), _credential(callers), body_from_file=method in WITH_BODY)
 
 
-def url_of(route: str) -> Text:
+def url_of(route: str) -> TextWithVariables:
     """Return the URL of a route, with each ``{id}`` as a variable named for its object."""
     before: str = settings.PUBLIC_URL
     pieces: list[str | Variable] = []
@@ -114,7 +114,7 @@ def _name(text: str) -> str:
     return re.sub(r"\W", "_", text, flags=re.ASCII).upper()
 
 
-def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, Text], ...]:
+def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, TextWithVariables], ...]:
     if not callers:
         return ()
     return (("Authorization", ("Bearer ", Variable(SDK_KEY if "sdk_key" in callers else API_KEY))),)
@@ -123,29 +123,29 @@ def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, Text], ...]:
 # curl
 
 
-def as_curl(call: SnippetRequest) -> str:
+def as_curl(request: SnippetRequest) -> str:
     """Return the request as a command for a POSIX shell."""
     # Without --globoff curl expands these characters to a list of URLs.
-    has_globs = any(letter in piece for piece in call.url if isinstance(piece, str) for letter in "[]{}")
+    has_globs = any(letter in piece for piece in request.url if isinstance(piece, str) for letter in "[]{}")
     # "-X HEAD" would wait for a body of the response's Content-Length.
     flags = {"GET": "", "HEAD": "--head "}
-    method = flags.get(call.method, f"-X {shlex.quote(call.method)} ")
-    words = [f"curl {'--globoff ' if has_globs else ''}{method}{_shell(call.url)}"]
-    for name, value in call.headers:
+    method = flags.get(request.method, f"-X {shlex.quote(request.method)} ")
+    words = [f"curl {'--globoff ' if has_globs else ''}{method}{_shell(request.url)}"]
+    for name, value in request.headers:
         # "Name:" would remove the header; "Name;" sends it empty.
         words.append(f"-H {_shell((f'{name}: ', *value) if any(value) else (f'{name};',))}")
-    if call.body is not None or call.body_is_elsewhere:
+    if request.body is not None or request.body_from_file:
         words.append(f"-H {shlex.quote('Content-Type: application/json')}")
         words.append(
-            "--data-binary @body.json" if call.body_is_elsewhere else _data(_literal(call.body, JSON_WORDS, "  "))
+            "--data-binary @body.json" if request.body_from_file else _data(_literal(request.body, JSON_WORDS, "  "))
         )
     return " \\\n  ".join(words)
 
 
 def request_as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
     """Return a request that was sent, with its exact headers and body, as a command for a POSIX shell."""
-    call = SnippetRequest(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
-    return f"{as_curl(call)} \\\n  {_data(body)}"
+    request = SnippetRequest(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
+    return f"{as_curl(request)} \\\n  {_data(body)}"
 
 
 def _data(body: str) -> str:
@@ -153,11 +153,11 @@ def _data(body: str) -> str:
     return f"--data-raw {shlex.quote(body)}"
 
 
-def _shell(text: Text) -> str:
+def _shell(text: TextWithVariables) -> str:
     literals = [piece for piece in text if isinstance(piece, str)]
     if len(literals) == len(text):
         return shlex.quote("".join(literals))
-    if not all(PLAIN.fullmatch(piece) for piece in literals):
+    if not all(SHELL_SAFE.fullmatch(piece) for piece in literals):
         return "".join(shlex.quote(piece) if isinstance(piece, str) else f'"${piece.name}"' for piece in text)
     pieces = [piece if isinstance(piece, str) else f"${{{piece.name}}}" for piece in text]
     # Braces are needed only where the next character could belong to the name.
@@ -167,22 +167,24 @@ def _shell(text: Text) -> str:
 # Python
 
 
-def as_python(call: SnippetRequest) -> str:
+def as_python(request: SnippetRequest) -> str:
     """Return the request as a Python program with the requests library."""
-    lines = [f"    {_python(call.url)},"]
-    if call.headers:
-        headers = ", ".join(f"{_quoted(name)}: {_python(value)}" for name, value in call.headers)
+    lines = [f"    {_python(request.url)},"]
+    if request.headers:
+        headers = ", ".join(f"{_quoted(name)}: {_python(value)}" for name, value in request.headers)
         lines.append(f"    headers={{{headers}}},")
-    if call.body is not None:
-        lines.append(f"    json={_literal(call.body, PYTHON_WORDS, '    ')},")
+    if request.body is not None:
+        lines.append(f"    json={_literal(request.body, PYTHON_WORDS, '    ')},")
     lines.append("    timeout=30,")
-    head = "import os\n\nimport requests\n" if _has_variables(call) else "import requests\n"
-    says = {JSON: "answer.json()", TEXT: "answer.text", NOTHING: "answer.status_code"}[call.answer]
+    head = "import os\n\nimport requests\n" if _has_variables(request) else "import requests\n"
+    output = {JSON: "answer.json()", TEXT: "answer.text", NO_BODY: "answer.status_code"}[request.answer]
     body = "\n".join(lines)
-    return f"{head}\nanswer = requests.{call.method.lower()}(\n{body}\n)\nanswer.raise_for_status()\nprint({says})\n"
+    return (
+        f"{head}\nanswer = requests.{request.method.lower()}(\n{body}\n)\nanswer.raise_for_status()\nprint({output})\n"
+    )
 
 
-def _python(text: Text) -> str:
+def _python(text: TextWithVariables) -> str:
     if all(isinstance(piece, str) for piece in text):
         return _quoted("".join(map(str, text)))
     pieces = [
@@ -197,24 +199,24 @@ def _python(text: Text) -> str:
 # Node
 
 
-def as_node(call: SnippetRequest) -> str:
+def as_node(request: SnippetRequest) -> str:
     """Return the request as an ECMAScript module for Node 18 or later."""
-    options = [] if call.method == "GET" else [f"  method: {_quoted(call.method)},"]
-    headers = [f"{name if name.isalpha() else _quoted(name)}: {_node(value)}" for name, value in call.headers]
-    if call.body is not None:
+    options = [] if request.method == "GET" else [f"  method: {_quoted(request.method)},"]
+    headers = [f"{name if name.isalpha() else _quoted(name)}: {_node(value)}" for name, value in request.headers]
+    if request.body is not None:
         headers.append('"Content-Type": "application/json"')
     if headers:
         options.append(f"  headers: {{ {', '.join(headers)} }},")
-    if call.body is not None:
-        options.append(f"  body: JSON.stringify({_literal(call.body, JSON_WORDS, '  ')}),")
-    says = {JSON: "await answer.json()", TEXT: "await answer.text()", NOTHING: "answer.status"}[call.answer]
+    if request.body is not None:
+        options.append(f"  body: JSON.stringify({_literal(request.body, JSON_WORDS, '  ')}),")
+    output = {JSON: "await answer.json()", TEXT: "await answer.text()", NO_BODY: "answer.status"}[request.answer]
     lines = "\n".join(["{", *options, "}"])
-    address = f"{_node(call.url)}, {lines}" if options else _node(call.url)
+    address = f"{_node(request.url)}, {lines}" if options else _node(request.url)
     refusal = "if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);"
-    return f"const answer = await fetch({address});\n{refusal}\nconsole.log({says});\n"
+    return f"const answer = await fetch({address});\n{refusal}\nconsole.log({output});\n"
 
 
-def _node(text: Text) -> str:
+def _node(text: TextWithVariables) -> str:
     if all(isinstance(piece, str) for piece in text):
         return _quoted("".join(map(str, text)))
     pieces = [_in_template(piece) if isinstance(piece, str) else f"${{process.env.{piece.name}}}" for piece in text]
@@ -234,8 +236,8 @@ JSON_WORDS = {True: "true", False: "false", None: "null"}
 PYTHON_WORDS = {True: "True", False: "False", None: "None"}
 
 
-def _has_variables(call: SnippetRequest) -> bool:
-    texts = (call.url, *(value for _name, value in call.headers))
+def _has_variables(request: SnippetRequest) -> bool:
+    texts = (request.url, *(value for _name, value in request.headers))
     return any(isinstance(piece, Variable) for text in texts for piece in text)
 
 
@@ -244,13 +246,13 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _literal(value: Any, words: Mapping[Any, str], margin: str = "") -> str:
+def _literal(value: Any, words: Mapping[Any, str], indent: str = "") -> str:
     """Return the literal of a JSON value, on one line where it is short."""
     if value is None or isinstance(value, bool):
         return words[value]
     if not isinstance(value, dict | list) or not value:
         return _quoted(value) if isinstance(value, str) else json.dumps(value)
-    inner = f"{margin}{'    ' if words is PYTHON_WORDS else '  '}"
+    inner = f"{indent}{'    ' if words is PYTHON_WORDS else '  '}"
     if isinstance(value, dict):
         items = [f"{_quoted(str(name))}: {_literal(each, words, inner)}" for name, each in value.items()]
     else:
@@ -261,4 +263,4 @@ def _literal(value: Any, words: Mapping[Any, str], margin: str = "") -> str:
         return flat
     last = "," if words is PYTHON_WORDS else ""
     lines = f",\n{inner}".join(items)
-    return f"{opening}\n{inner}{lines}{last}\n{margin}{closing}"
+    return f"{opening}\n{inner}{lines}{last}\n{indent}{closing}"

@@ -30,7 +30,7 @@ from apps.base.rest.content_negotiation import accepts_json, strip_refused_range
 from apps.base.rest.cursor_pagination import Cursors, link_to, read_page, rows_after
 from apps.base.rest.etags import check_conditions, expected_versions, tag_change, tag_read
 from apps.base.rest.idempotency import honor_idempotency_key
-from apps.base.rest.object_versions import Expected
+from apps.base.rest.object_versions import ExpectedVersion
 from apps.base.rest.operations import METHODS, Operation
 from apps.base.rest.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
 from apps.base.rest.query_parameters import check_parameters, page_limit
@@ -127,30 +127,34 @@ class PortalView(APIView):
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # it has passed the middlewares
         """Run the checks before a method in the documented order (docs/api.md)."""
-        raw = request._request
+        django_request = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = authenticate_request(raw) if self.callers else AuthResult(refusal=https_refusal(raw))
-        raw.caller = caller
-        raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
+        caller = (
+            authenticate_request(django_request) if self.callers else AuthResult(refusal=https_refusal(django_request))
+        )
+        django_request.caller = caller
+        django_request.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
         if caller.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if caller.refusal is not None:
             raise caller.refusal
         if caller.is_browser_session:
-            form_requests.apply_hidden_fields(raw)
-        if "\0" in raw.path_info:
+            form_requests.apply_hidden_fields(django_request)
+        if "\0" in django_request.path_info:
             # PostgreSQL has no NUL in texts, so nothing can match.
             raise NotFound()
-        operation = self.operations.get("GET" if raw.method == "HEAD" else raw.method)
+        operation = self.operations.get("GET" if django_request.method == "HEAD" else django_request.method)
         if operation is None:
-            raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed")
+            raise PortalError(f"This path does not take {django_request.method}.", "method_not_allowed")
         self.check_permission(request, operation)
         if caller.is_browser_session:
-            form_requests.require_confirmation(raw, operation)
+            form_requests.require_confirmation(django_request, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        if raw.META.get("QUERY_STRING"):
-            check_parameters(raw.GET, operation, is_session=caller.is_browser_session)
-        check_conditions(raw.META, raw.method, operation, is_page=request.accepted_renderer is not JSON_ONLY)
+        if django_request.META.get("QUERY_STRING"):
+            check_parameters(django_request.GET, operation, is_session=caller.is_browser_session)
+        check_conditions(
+            django_request.META, django_request.method, operation, is_page=request.accepted_renderer is not JSON_ONLY
+        )
 
     # DRF's methods, without what they create per request and JSON does not need.
 
@@ -178,16 +182,16 @@ class PortalView(APIView):
         """Raise Forbidden for a kind of actor that the view does not serve, then for a missing permission."""
         if not self.callers:
             return
-        raw, actor = request._request, request.actor
+        django_request, actor = request._request, request.actor
         if actor.kind not in self.callers:
-            message = KEYS_ONLY if raw.caller.is_browser_session else "This kind of key cannot be used here."
+            message = KEYS_ONLY if django_request.caller.is_browser_session else "This kind of key cannot be used here."
             raise Forbidden(message, "insufficient_scope")
         needed = operation.needs
-        raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
-        if needed and not raw.scopes_used:
+        django_request.scopes_used = tuple(islice(filter(actor.can, needed), 1))
+        if needed and not django_request.scopes_used:
             if (
-                raw.caller.is_browser_session
-                and not resolve_hook(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]
+                django_request.caller.is_browser_session
+                and not resolve_hook(settings.PORTAL_WHO_DECIDES)(django_request.organization, needed)["role"]
             ):
                 # No role has the permission, so no member can grant it.
                 raise Forbidden(KEYS_ONLY, needed=needed)
@@ -198,12 +202,12 @@ class PortalView(APIView):
 
         The usual values of API clients skip DRF's negotiation, which is slow.
         """
-        raw = cast(PortalRequest, request._request)
-        accept = raw.META.setdefault("HTTP_ACCEPT", "*/*")
+        django_request = cast(PortalRequest, request._request)
+        accept = django_request.META.setdefault("HTTP_ACCEPT", "*/*")
         if force or accept in ("*/*", "application/json", ""):
             return JSON_ONLY, JSON_ONLY.media_type
-        accept = raw.META["HTTP_ACCEPT"] = strip_refused_ranges(accept)
-        if not raw.caller.is_browser_session and accepts_json(accept):
+        accept = django_request.META["HTTP_ACCEPT"] = strip_refused_ranges(accept)
+        if not django_request.caller.is_browser_session and accepts_json(accept):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # The shared renderer, by which views and ETags recognize JSON.
@@ -212,7 +216,7 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # it has passed the middlewares
         """Run the view, add the headers of authentication and rate limits, and write the call log."""
         started = time.perf_counter()
-        request.caller, request.attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
+        request.caller, request.idempotency_attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
         request.route = self.route
         with ExitStack() as request.heavy_work:
             response = cast(Response, super().dispatch(request, *args, **kwargs))
@@ -220,8 +224,8 @@ class PortalView(APIView):
             request.caller.refund(request)
             request.caller.headers = request.caller.headers if response.status_code == 429 else {}
         add_headers(response, request.caller.headers)
-        if request.attempt is not None:
-            request.attempt.close(response)
+        if request.idempotency_attempt is not None:
+            request.idempotency_attempt.close(response)
         # Streamed files have no data.
         data = getattr(response, "data", None)
         if isinstance(data, dict) and not ONE_TIME_SECRETS.isdisjoint(data):
@@ -259,11 +263,11 @@ class PortalView(APIView):
         if self.operations[request.method].heavy:
             request._request.heavy_work.enter_context(heavy_work.reserve_slot(request.actor.organization_id))
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
-        if request._request.attempt is not None:
-            request._request.attempt.begin()
+        if request._request.idempotency_attempt is not None:
+            request._request.idempotency_attempt.begin()
         return values
 
-    def expected(self, request: ApiRequest) -> Expected:
+    def expected(self, request: ApiRequest) -> ExpectedVersion:
         """Return the versions that ``If-Match`` expects; call it after ``validated``, as body errors come first."""
         return expected_versions(request._request.META)
 

@@ -17,14 +17,14 @@ from django.urls import Resolver404, resolve
 from apps.base.actor import ActorKind
 from apps.base.identifiers import encode
 from apps.base.requests import PortalRequest
-from apps.base.telemetry.logging import JsonStream
+from apps.base.telemetry.logging import JsonStreamHandler
 
 UNMATCHED_ROUTE = "unmatched"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER_METHOD = "OTHER"
 # What Django and libraries write for a part of a path: <slug:slug>, and a named group of a regular expression.
-CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
-GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()\\]|\\.|\([^()]*\))*\)[*+?]?")
+PATH_CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+NAMED_GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()\\]|\\.|\([^()]*\))*\)[*+?]?")
 ANCHORS = re.compile(r"\^|\$|\\Z|\\(?=[./-])|\?$")
 
 logger = logging.getLogger("portal.access")
@@ -42,11 +42,11 @@ def log_request(request: PortalRequest, status: int, seconds: float) -> None:
     line = {
         "event": "request",
         "request_id": request.request_id,
-        "method": method_of(request),
+        "method": method_label(request),
         "route": route,
         "status": status,
         "ms": round(seconds * 1000, 1),
-        **_who(request),
+        **_identity_fields(request),
         "client_address": request.client_address,
         "level": "debug" if route in PROBES else "info",
         "logger": logger.name,
@@ -54,11 +54,11 @@ def log_request(request: PortalRequest, status: int, seconds: float) -> None:
     }
     # Not logger.info: it looks through the stack for the file and the line that called.
     for handler in logging.root.handlers:
-        if isinstance(handler, JsonStream):
+        if isinstance(handler, JsonStreamHandler):
             handler.write_line(line)
 
 
-def _who(request: PortalRequest) -> dict[str, Any]:
+def _identity_fields(request: PortalRequest) -> dict[str, Any]:
     """Return the ids of key, user and organization, as far as they are known already: nothing is looked up for it."""
     actor = request.actor
     if actor is not None:
@@ -84,28 +84,28 @@ def route_of(request: PortalRequest) -> str:
         return route
     match = request.resolver_match
     if match is not None:
-        return _template(match.route or "")
+        return _route_template(match.route or "")
     if request.path_info.startswith(settings.STATIC_URL):
         return f"{settings.STATIC_URL}*"
-    request.route = _looked_up(request.path_info)
+    request.route = _resolve_route(request.path_info)
     return request.route
 
 
-def _looked_up(path: str) -> str:
+def _resolve_route(path: str) -> str:
     """Return the template for a request that was answered before anybody looked for a view."""
     try:
         match = resolve(path)
     except Resolver404:
         return UNMATCHED_ROUTE
-    return getattr(match.func, "view_initkwargs", {}).get("route") or _template(match.route)
+    return getattr(match.func, "view_initkwargs", {}).get("route") or _route_template(match.route)
 
 
-def method_of(request: PortalRequest) -> str:
+def method_label(request: PortalRequest) -> str:
     """Return the method, or OTHER for a word that the caller made up."""
     return request.method if request.method in METHODS else OTHER_METHOD
 
 
 @cache
-def _template(route: str) -> str:
+def _route_template(route: str) -> str:
     """Write a route of Django's as those of the API are written."""
-    return "/" + ANCHORS.sub("", CONVERTED.sub(r"{\1}", GROUP.sub(r"{\1}", route)))
+    return "/" + ANCHORS.sub("", PATH_CONVERTER.sub(r"{\1}", NAMED_GROUP.sub(r"{\1}", route)))

@@ -20,8 +20,8 @@ from apps.base.telemetry import repeated_errors
 from apps.base.text.redaction import redact
 
 SERVER_LOGGERS = ("_granian", "granian.access", "uncaught")
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-FAULT_FIELDS = ("request_id", "error", "error_text", "suppressed", "left_out")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+REPEATED_ERROR_FIELDS = ("request_id", "error", "error_text", "suppressed", "left_out")
 
 
 def _redact_value(value: Any) -> Any:
@@ -40,23 +40,23 @@ def _redact_event(logger: Any, method: str, event: Any) -> Any:
     return {key: _redact_value(value) for key, value in event.items() if not key.startswith("_")}
 
 
-def _name_error(logger: Any, method: str, event: Any) -> Any:
+def _add_error_fields(logger: Any, method: str, event: Any) -> Any:
     """Add class and text of the error behind a line, and what ``base.faults`` says of a fault that repeats."""
     record = event.get("_record")
     if record is None:
         return event
     if record.exc_info and record.exc_info[1]:
         event["error"], event["error_text"] = repeated_errors.describe(record.exc_info[1])
-    event.update({name: value for name in FAULT_FIELDS if (value := getattr(record, name, None)) is not None})
+    event.update({name: value for name in REPEATED_ERROR_FIELDS if (value := getattr(record, name, None)) is not None})
     return event
 
 
-SHARED: tuple[Any, ...] = (
+SHARED_PROCESSORS: tuple[Any, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.PositionalArgumentsFormatter(),
-    _name_error,
+    _add_error_fields,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 )
@@ -67,7 +67,7 @@ class JsonFormatter(structlog.stdlib.ProcessorFormatter):
 
     def __init__(self) -> None:
         super().__init__(
-            foreign_pre_chain=[*SHARED],
+            foreign_pre_chain=[*SHARED_PROCESSORS],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _redact_event,
@@ -76,35 +76,35 @@ class JsonFormatter(structlog.stdlib.ProcessorFormatter):
         )
 
 
-class JsonStream(logging.StreamHandler[TextIO]):
+class JsonStreamHandler(logging.StreamHandler[TextIO]):
     """Writes JSON lines, and of a fault that repeats one a minute."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonFormatter())
-        self._faults = repeated_errors.RepeatedErrors()
+        self._repeated_errors = repeated_errors.RepeatedErrors()
         # Not atexit: a process that multiprocessing started, as granian's are, ends without it.
-        Finalize(None, self.flush_faults, exitpriority=0)
+        Finalize(None, self.flush_repeated_errors, exitpriority=0)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count it."""
         try:
-            for each in self._faults.admit(record):
+            for each in self._repeated_errors.admit(record):
                 super().emit(each)
         except Exception:
             self.handleError(record)
 
     def write_line(self, line: dict[str, Any]) -> None:
         """Write a line past records and redaction, which take five times as long: of values that no client chose."""
-        for each in self._faults.due():
+        for each in self._repeated_errors.due():
             super().emit(each)
         # A disk that is full ends no request.
         with contextlib.suppress(OSError, ValueError), self.lock:  # type: ignore[union-attr]  # a handler has one
             self.stream.write(json.dumps(line) + self.terminator)
 
-    def flush_faults(self) -> None:
+    def flush_repeated_errors(self) -> None:
         """Write what was left out and not told yet."""
-        for each in self._faults.overdue():
+        for each in self._repeated_errors.overdue():
             super().emit(each)
 
     def handleError(self, record: logging.LogRecord) -> None:
@@ -118,7 +118,7 @@ class JsonStream(logging.StreamHandler[TextIO]):
 def configure_logging(level: str, stream: TextIO) -> None:
     """Send every logger, Django's and the libraries' included, through one redacting JSON formatter."""
     structlog.configure(
-        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -126,7 +126,7 @@ def configure_logging(level: str, stream: TextIO) -> None:
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "handlers": {"stream": {"()": JsonStream, "stream": stream}},
+            "handlers": {"stream": {"()": JsonStreamHandler, "stream": stream}},
             "root": {"handlers": ["stream"], "level": level},
             "loggers": {
                 "django.request": {"level": "ERROR"},
@@ -142,26 +142,26 @@ def configure_logging(level: str, stream: TextIO) -> None:
     logging.captureWarnings(True)
 
 
-def server_stream() -> JsonStream:
+def server_stream() -> JsonStreamHandler:
     """Return the handler of granian's own process, which loads no settings (``granian.json`` names it)."""
-    handler = JsonStream(sys.stderr)
+    handler = JsonStreamHandler(sys.stderr)
     level = os.environ.get("LOG_LEVEL", "").strip().upper()
-    handler.setLevel(level if level in LEVELS else "INFO")
-    log_uncaught()
+    handler.setLevel(level if level in LOG_LEVELS else "INFO")
+    log_uncaught_exceptions()
     return handler
 
 
-def log_uncaught() -> None:
+def log_uncaught_exceptions() -> None:
     """Have errors that end a program or a thread logged, where Python prints a traceback of many lines."""
     logger = logging.getLogger("uncaught")
 
-    def end(kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
+    def log_exception(kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
         if not issubclass(kind, KeyboardInterrupt):
             logger.critical("the program ends by an error", exc_info=error)
 
-    def end_thread(ended: threading.ExceptHookArgs) -> None:
-        if ended.exc_value is not None:
-            name = ended.thread.name if ended.thread else "unknown"
-            logger.error("the thread %s ended by an error", name, exc_info=ended.exc_value)
+    def log_thread_exception(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            name = arguments.thread.name if arguments.thread else "unknown"
+            logger.error("the thread %s ended by an error", name, exc_info=arguments.exc_value)
 
-    sys.excepthook, threading.excepthook = end, end_thread
+    sys.excepthook, threading.excepthook = log_exception, log_thread_exception

@@ -20,13 +20,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 PREFIX = f"portal-figures-{os.geteuid()}-"
-KINDS = ("counter", "histogram")
+METRIC_TYPES = ("counter", "histogram")
 # Enough for the values of every route; a larger file grows on demand.
-ROOM_BYTES = 2 * 1024 * 1024
+PREALLOCATED_BYTES = 2 * 1024 * 1024
 # Open descriptors hold the locks: a shared one on the folder, and an exclusive one on this process's files.
-_held: list[int] = []
+_open_locks: list[int] = []
 
 
 def enable_multiprocess_metrics() -> str:
@@ -38,30 +38,30 @@ def enable_multiprocess_metrics() -> str:
     if parent is None or parent.pid is None:
         return ""
     try:
-        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{parent.pid}-{_started(parent.pid)}"
-        _remove_left(folder)
-        _enter(folder)
-        number = _take_files(folder)
+        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{parent.pid}-{_start_time(parent.pid)}"
+        _remove_abandoned(folder)
+        _open_and_lock(folder)
+        number = _claim_files(folder)
     except OSError as error:
         return f"figures of web processes are not added up, each answers with its own: {error}"
-    os.environ[VARIABLE] = str(folder)
+    os.environ[DIRECTORY_VARIABLE] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: number)
-    util.Finalize(None, _leave, args=(folder,), exitpriority=0)
+    util.Finalize(None, _release, args=(folder,), exitpriority=0)
     return ""
 
 
 class WebCollector(Collector):
     """Collects the metrics of the web processes: the sums of all siblings, or this process's own.
 
-    ``of_workers`` returns what workers added to counters without labels.
+    ``worker_counters`` returns what workers added to counters without labels.
     """
 
-    def __init__(self, of_workers: Callable[[], dict[str, float]]) -> None:
-        self._of_workers = of_workers
+    def __init__(self, worker_counters: Callable[[], dict[str, float]]) -> None:
+        self._worker_counters = worker_counters
 
     def collect(self) -> Iterator[Metric]:
         """Return each counter once."""
-        folder, added = os.environ.get(VARIABLE), self._of_workers()
+        folder, added = os.environ.get(DIRECTORY_VARIABLE), self._worker_counters()
         for metric in MultiProcessCollector(None, folder).collect() if folder else REGISTRY.collect():
             metric.samples = [
                 each if each.labels else each._replace(value=each.value + added.get(each.name, 0.0))
@@ -70,7 +70,7 @@ class WebCollector(Collector):
             yield metric
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """Return a process's start time, which distinguishes reused process ids; "0" where it is unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -78,19 +78,19 @@ def _started(pid: int) -> str:
         return "0"
 
 
-def _enter(folder: Path) -> None:
+def _open_and_lock(folder: Path) -> None:
     """Create the folder if missing and lock it; retry where it was removed while this waited for the lock."""
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = _open_folder(folder)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if _is_there(folder, descriptor):
-            _held.append(descriptor)
+        if _still_exists(folder, descriptor):
+            _open_locks.append(descriptor)
             return
         os.close(descriptor)
 
 
-def _is_there(folder: Path, descriptor: int) -> bool:
+def _still_exists(folder: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(folder.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -107,21 +107,21 @@ def _open_folder(folder: Path) -> int:
     return descriptor
 
 
-def _take_files(folder: Path) -> int:
+def _claim_files(folder: Path) -> int:
     """Claim the first set of files that no running process owns, and return its number."""
     for number in itertools.count():
         descriptor = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        if _is_locked(descriptor):
-            _held.append(descriptor)
+        if _try_lock(descriptor):
+            _open_locks.append(descriptor)
             break
         os.close(descriptor)
-    for kind in KINDS:
-        with (folder / f"{kind}_{number}.db").open("ab") as file:
-            file.write(bytes(max(0, ROOM_BYTES - file.tell())))
+    for metric_type in METRIC_TYPES:
+        with (folder / f"{metric_type}_{number}.db").open("ab") as file:
+            file.write(bytes(max(0, PREALLOCATED_BYTES - file.tell())))
     return number
 
 
-def _is_locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -129,27 +129,27 @@ def _is_locked(descriptor: int) -> bool:
     return True
 
 
-def _remove_left(own: Path) -> None:
+def _remove_abandoned(own: Path) -> None:
     """Remove the folders of servers without running processes."""
     for folder in own.parent.glob(f"{PREFIX}*"):
         if folder != own:
-            _remove(folder)
+            _remove_unused(folder)
 
 
-def _remove(folder: Path) -> None:
+def _remove_unused(folder: Path) -> None:
     try:
         descriptor = _open_folder(folder)
     except OSError:
         return  # removed already, or another user's
     try:
-        if _is_locked(descriptor):
+        if _try_lock(descriptor):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(descriptor)
 
 
-def _leave(folder: Path) -> None:
+def _release(folder: Path) -> None:
     """Remove the folder when the last process exits; after a kill, the next server removes it."""
-    while _held:
-        os.close(_held.pop())
-    _remove(folder)
+    while _open_locks:
+        os.close(_open_locks.pop())
+    _remove_unused(folder)

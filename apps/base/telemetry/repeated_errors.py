@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-EVERY_SECONDS = 60.0
+LOG_INTERVAL_SECONDS = 60.0
 # A message that is logged exactly once a minute must not be suppressed for arriving slightly early.
 TOLERANCE_SECONDS = 1.0
 FORGET_AFTER_SECONDS = 600.0
-MAX_FAULTS, MAX_MESSAGES, MAX_MESSAGE_LENGTH = 500, 10, 300
+MAX_ERRORS, MAX_MESSAGES, MAX_MESSAGE_LENGTH = 500, 10, 300
 
 
 @dataclass(slots=True)
-class Fault:
+class RepeatedError:
     """A repeated error: when it was last logged and last occurred, and what was suppressed since."""
 
-    said_at: float
-    met_at: float
+    logged_at: float
+    occurred_at: float
     suppressed: int = 0
     latest: logging.LogRecord | None = None
     events: dict[str, int] = field(default_factory=dict)
@@ -38,21 +38,21 @@ def identity(record: logging.LogRecord) -> Hashable:
     if error is None:
         return record.name, record.levelno, str(record.msg)
     error = root_cause(error)
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = () if place is None else (place.tb_frame.f_code.co_filename, place.tb_lineno)
-    return class_name(error), where
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    source_line = () if traceback is None else (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+    return class_name(error), source_line
 
 
 def root_cause(error: BaseException) -> BaseException:
     """Return the first error of a chain of causes."""
     seen = {id(error)}
     while True:
-        below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if below is None or id(below) in seen:
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None or id(cause) in seen:
             return error
-        error = below
+        error = cause
         seen.add(id(error))
 
 
@@ -68,7 +68,7 @@ class RepeatedErrors:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[Hashable, Fault] = {}
+        self._known: dict[Hashable, RepeatedError] = {}
         # When the next summary of suppressed lines is due: before that no record needs the lock.
         self._overdue_at = float("inf")
 
@@ -78,7 +78,7 @@ class RepeatedErrors:
         if record.levelno < logging.WARNING:
             yield record
             return
-        found = self._meet(record, self._clock())
+        found = self._record_occurrence(record, self._clock())
         if found is not None:
             yield found
 
@@ -93,49 +93,51 @@ class RepeatedErrors:
             ready = [
                 each
                 for each in self._known.values()
-                if each.latest is not None and (now is None or now - each.said_at >= EVERY_SECONDS)
+                if each.latest is not None and (now is None or now - each.logged_at >= LOG_INTERVAL_SECONDS)
             ]
-            found = [_say(each, each.latest, now or each.met_at) for each in ready if each.latest is not None]
-            waiting = [each.said_at for each in self._known.values() if each.latest is not None]
-            self._overdue_at = min(waiting, default=float("inf")) + EVERY_SECONDS
+            found = [
+                _summary_record(each, each.latest, now or each.occurred_at) for each in ready if each.latest is not None
+            ]
+            waiting = [each.logged_at for each in self._known.values() if each.latest is not None]
+            self._overdue_at = min(waiting, default=float("inf")) + LOG_INTERVAL_SECONDS
         return found
 
-    def _meet(self, record: logging.LogRecord, now: float) -> logging.LogRecord | None:
+    def _record_occurrence(self, record: logging.LogRecord, now: float) -> logging.LogRecord | None:
         key = identity(record)
         with self._lock:
-            fault = self._known.pop(key, None)
-            if fault is None or now - fault.met_at > FORGET_AFTER_SECONDS:
-                self._known[key] = Fault(said_at=now, met_at=now)
-                if len(self._known) > MAX_FAULTS:
+            repeated = self._known.pop(key, None)
+            if repeated is None or now - repeated.occurred_at > FORGET_AFTER_SECONDS:
+                self._known[key] = RepeatedError(logged_at=now, occurred_at=now)
+                if len(self._known) > MAX_ERRORS:
                     del self._known[next(iter(self._known))]
                 return record
             # Moved to the end, so that the least recent error is first.
-            self._known[key], fault.met_at = fault, now
-            if now - fault.said_at >= EVERY_SECONDS - TOLERANCE_SECONDS:
-                return _say(fault, record, now)
-            _leave_out(fault, record)
-            self._overdue_at = min(self._overdue_at, fault.said_at + EVERY_SECONDS)
+            self._known[key], repeated.occurred_at = repeated, now
+            if now - repeated.logged_at >= LOG_INTERVAL_SECONDS - TOLERANCE_SECONDS:
+                return _summary_record(repeated, record, now)
+            _suppress(repeated, record)
+            self._overdue_at = min(self._overdue_at, repeated.logged_at + LOG_INTERVAL_SECONDS)
         return None
 
 
-def _leave_out(fault: Fault, record: logging.LogRecord) -> None:
-    brief = _brief(record)
-    fault.suppressed += 1
-    fault.latest = brief
-    words = brief.getMessage()[:MAX_MESSAGE_LENGTH]
-    if words in fault.events or len(fault.events) < MAX_MESSAGES:
-        fault.events[words] = fault.events.get(words, 0) + 1
+def _suppress(repeated: RepeatedError, record: logging.LogRecord) -> None:
+    brief = _without_traceback(record)
+    repeated.suppressed += 1
+    repeated.latest = brief
+    message = brief.getMessage()[:MAX_MESSAGE_LENGTH]
+    if message in repeated.events or len(repeated.events) < MAX_MESSAGES:
+        repeated.events[message] = repeated.events.get(message, 0) + 1
 
 
-def _say(fault: Fault, record: logging.LogRecord, now: float) -> logging.LogRecord:
-    said = _brief(record)
-    vars(said).update(suppressed=fault.suppressed, left_out=dict(fault.events))
-    fault.said_at, fault.suppressed, fault.latest = now, 0, None
-    fault.events.clear()
-    return said
+def _summary_record(repeated: RepeatedError, record: logging.LogRecord, now: float) -> logging.LogRecord:
+    summary = _without_traceback(record)
+    vars(summary).update(suppressed=repeated.suppressed, left_out=dict(repeated.events))
+    repeated.logged_at, repeated.suppressed, repeated.latest = now, 0, None
+    repeated.events.clear()
+    return summary
 
 
-def _brief(record: logging.LogRecord) -> logging.LogRecord:
+def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
     """Return a copy without traceback (the first line had it), with the request id."""
     brief = copy.copy(record)
     brief.msg, brief.args = record.getMessage(), ()

@@ -20,7 +20,7 @@ from apps.base.web.client_address import format_address
 register = template.Library()
 
 # state → (tone, word). The tones are the CSS classes of components/badge.html; each has its own shape.
-STATES = {
+STATUSES = {
     "active": ("ok", _("Active")),
     "enabled": ("ok", _("Active")),
     "succeeded": ("ok", _("Delivered")),
@@ -65,7 +65,7 @@ TOKEN_CLASS = {"key": "k", "text": "s", "number": "n"}
 @register.inclusion_tag("components/badge.html")
 def status_badge(state: str, label: str = "") -> dict[str, object]:
     """A badge for a state word of the API; ``label`` says more than the state's own word."""
-    tone, word = STATES.get(state, ("", state))
+    tone, word = STATUSES.get(state, ("", state))
     return {"tone": tone, "label": label or word}
 
 
@@ -75,13 +75,13 @@ register.filter("address", format_address)
 @register.filter
 def tone(state: str) -> str:
     """The tone (CSS class) of a state word, for timelines and rows."""
-    return STATES.get(state, ("", ""))[0]
+    return STATUSES.get(state, ("", ""))[0]
 
 
 @register.filter
 def state_word(state: str) -> str:
     """The translated word of a state."""
-    return str(STATES.get(state, ("", state))[1])
+    return str(STATUSES.get(state, ("", state))[1])
 
 
 @register.filter
@@ -104,7 +104,7 @@ def when(value: datetime | None, style: str = "relative") -> SafeString:
     utc = value.astimezone(UTC)
     seconds = (utc - timezone.now()).total_seconds()
     relative = style == "relative" and abs(seconds) < RELATIVE_FOR_DAYS * 86400
-    text = _distance(seconds) if relative else format_date_for_reader(timezone.localtime(value), style)
+    text = _relative_time(seconds) if relative else format_date_for_reader(timezone.localtime(value), style)
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',
         utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z"),
@@ -114,7 +114,7 @@ def when(value: datetime | None, style: str = "relative") -> SafeString:
     )
 
 
-def _distance(seconds: float) -> str:
+def _relative_time(seconds: float) -> str:
     for size, past, ahead in (
         (86400, _days_ago, _in_days),
         (3600, _hours_ago, _in_hours),
@@ -163,14 +163,14 @@ def highlight_code(source: str, link_of: Callable[[str], str] | None = None) -> 
     end = 0
     for match in TOKEN.finditer(source):
         parts += [escape(source[end : match.start()])]
-        parts += [_token(match.lastgroup or "text", match.group(), link_of)]
+        parts += [_highlight_token(match.lastgroup or "text", match.group(), link_of)]
         end = match.end()
     return mark_safe("".join([*parts, escape(source[end:])]))  # noqa: S308
 
 
-def _token(kind: str, text: str, link_of: Callable[[str], str] | None) -> str:
-    leads = link_of(text[1:-1]) if link_of is not None and kind == "text" else ""
-    shown = f'<a href="{escape(leads)}">{escape(text)}</a>' if leads else escape(text)
+def _highlight_token(kind: str, text: str, link_of: Callable[[str], str] | None) -> str:
+    url = link_of(text[1:-1]) if link_of is not None and kind == "text" else ""
+    shown = f'<a href="{escape(url)}">{escape(text)}</a>' if url else escape(text)
     return f'<span class="{TOKEN_CLASS[kind]}">{shown}</span>'
 
 

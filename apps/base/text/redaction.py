@@ -8,8 +8,10 @@ import re
 from typing import Any
 
 # The last kind: a key as the user name of Basic, in base64.
-KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}")
-SECRETS = re.compile(
+KEY_PATTERN = re.compile(
+    r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}"
+)
+SECRET_PATTERN = re.compile(
     r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
     r"|(whsec_)[A-Za-z0-9+/=]{8,}"
     r"|((?-i:aXB[rz]X))[A-Za-z0-9+/=]{40,}"
@@ -19,12 +21,12 @@ SECRETS = re.compile(
 )
 URL_WITH_QUERY = re.compile(r"https?://[^\s?#\"<>]*\?[^\s\"<>]+", re.IGNORECASE)
 QUERY_PART = re.compile(r"[^&;]+")
-HIDDEN = "••••"
+MASK = "••••"
 MAX_NAME_LENGTH = 200
 # The last word of a field's name that says its value is a secret: `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 # PostgreSQL rejects NUL and lone surrogates, and one bad row would delay its whole batch.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 
 
 def hide_query_values(url: str) -> str:
@@ -35,36 +37,38 @@ def hide_query_values(url: str) -> str:
 
 def _hide_value(part: re.Match[str]) -> str:
     name, equals, value = part[0].partition("=")
-    return f"{name}={HIDDEN if value else ''}" if equals else HIDDEN
+    return f"{name}={MASK if value else ''}" if equals else MASK
 
 
 def hide_keys(text: str) -> str:
     """Return the text with every key and signing secret cut to its first letters, and the rest as it is."""
-    return KEYS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
+    return KEY_PATTERN.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
 def redact(text: str) -> str:
     """Return the text with each key, signing secret, credential header and query value of a URL cut or hidden."""
     if "?" in text:
         text = URL_WITH_QUERY.sub(lambda match: hide_query_values(match[0]), text)
-    return SECRETS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
+    return SECRET_PATTERN.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
-def sanitize(text: str, max_length: int) -> str:
+def redact_and_truncate(text: str, max_length: int) -> str:
     """Return at most ``max_length`` characters of the text, with secrets redacted before it is cut."""
-    text = redact(UNSTORABLE.sub("�", text))
+    text = redact(UNSTORABLE_CHARACTERS.sub("�", text))
     return text if len(text) <= max_length else text[: max_length - 1] + "…"
 
 
 def sanitize_json(value: Any, max_length: int) -> Any:
     """Return a JSON value with each text sanitized, and with no value of a field that is a secret by its name."""
     if isinstance(value, str):
-        return sanitize(value, max_length)
+        return redact_and_truncate(value, max_length)
     if isinstance(value, list):
         return [sanitize_json(item, max_length) for item in value]
     if isinstance(value, dict):
         return {
-            sanitize(name, MAX_NAME_LENGTH): "[redacted]" if is_secret(name) else sanitize_json(item, max_length)
+            redact_and_truncate(name, MAX_NAME_LENGTH): "[redacted]"
+            if is_secret(name)
+            else sanitize_json(item, max_length)
             for name, item in value.items()
         }
     return value

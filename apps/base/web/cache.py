@@ -18,12 +18,12 @@ class _Client(RedisCacheClient):
         return shared.client()
 
 
-def _behind_breaker(name: str) -> Callable[..., Any]:
+def _with_fallback(name: str) -> Callable[..., Any]:
     """Return the cache method of that name: in Redis while it is available, else in memory."""
 
-    def call(self: "Cache", *values: Any, **named: Any) -> Any:
-        found = shared.call_redis(lambda _client: (getattr(RedisCache, name)(self, *values, **named),))
-        return getattr(self.here, name)(*values, **named) if found is None else found[0]
+    def call(self: "Cache", *arguments: Any, **options: Any) -> Any:
+        found = shared.call_redis(lambda _client: (getattr(RedisCache, name)(self, *arguments, **options),))
+        return getattr(self.local_cache, name)(*arguments, **options) if found is None else found[0]
 
     return call
 
@@ -34,16 +34,16 @@ class Cache(RedisCache):
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = _Client
-        self.here = LocMemCache("portal", params)
+        self.local_cache = LocMemCache("portal", params)
 
-    add = _behind_breaker("add")
-    get = _behind_breaker("get")
-    set = _behind_breaker("set")
-    touch = _behind_breaker("touch")
-    incr = _behind_breaker("incr")
-    delete = _behind_breaker("delete")
-    has_key = _behind_breaker("has_key")
-    get_many = _behind_breaker("get_many")
-    set_many = _behind_breaker("set_many")
-    delete_many = _behind_breaker("delete_many")
-    clear = _behind_breaker("clear")
+    add = _with_fallback("add")
+    get = _with_fallback("get")
+    set = _with_fallback("set")
+    touch = _with_fallback("touch")
+    incr = _with_fallback("incr")
+    delete = _with_fallback("delete")
+    has_key = _with_fallback("has_key")
+    get_many = _with_fallback("get_many")
+    set_many = _with_fallback("set_many")
+    delete_many = _with_fallback("delete_many")
+    clear = _with_fallback("clear")

@@ -19,16 +19,16 @@ class Bar:
 
 def bar_chart(points: Sequence[tuple[int, int]]) -> list[Bar]:
     """Return a bar for each (count, errors); an empty list where all counts are zero."""
-    most = max((count for count, _ in points), default=0)
-    if most == 0:
+    maximum = max((count for count, _ in points), default=0)
+    if maximum == 0:
         return []
     step = (WIDTH - BAR) / max(1, len(points) - 1)
-    return [_bar(round(index * step, 1), count, errors, most) for index, (count, errors) in enumerate(points)]
+    return [_bar(round(index * step, 1), count, errors, maximum) for index, (count, errors) in enumerate(points)]
 
 
-def _bar(x: float, count: int, errors: int, most: int) -> Bar:
-    height = round(max(1.0, count / most * HEIGHT), 1) if count else 0
-    error_height = round(max(1.0, errors / most * HEIGHT), 1) if errors else 0
+def _bar(x: float, count: int, errors: int, maximum: int) -> Bar:
+    height = round(max(1.0, count / maximum * HEIGHT), 1) if count else 0
+    error_height = round(max(1.0, errors / maximum * HEIGHT), 1) if errors else 0
     return Bar(x, round(HEIGHT - height, 1), height, round(HEIGHT - error_height, 1), error_height)
 
 
@@ -67,11 +67,13 @@ class StackedChart:
 
 def stacked_chart(points: Sequence[Sequence[int]]) -> StackedChart | None:
     """Return a bar for each point with its counts stacked; None where all counts are zero."""
-    most = max((sum(counts) for counts in points), default=0)
-    if most == 0:
+    maximum = max((sum(counts) for counts in points), default=0)
+    if maximum == 0:
         return None
-    top, room = _round_up(most), 100 / len(points)
-    return StackedChart(top, [_column(index * room, room, counts, top) for index, counts in enumerate(points)])
+    top, slot_width = _round_up(maximum), 100 / len(points)
+    return StackedChart(
+        top, [_column(index * slot_width, slot_width, counts, top) for index, counts in enumerate(points)]
+    )
 
 
 def _round_up(number: int) -> int:
@@ -82,11 +84,13 @@ def _round_up(number: int) -> int:
     return next(step * size for step in (1, 2, 4, 5, 6, 8, 10) if step * size >= number and step * size % 2 == 0)
 
 
-def _column(x: float, room: float, counts: Sequence[int], top: int) -> Column:
+def _column(x: float, slot_width: float, counts: Sequence[int], top: int) -> Column:
     pieces, below = [], 0.0
     for index, count in enumerate(counts):
         height = max(0.8, count / top * 100) if count else 0
         if height:
             pieces.append(Segment(index, round(max(0.0, 100 - below - height), 2), round(height, 2)))
         below += height
-    return Column(round(x, 3), round(room, 3), round(x + room * 0.15, 3), round(room * 0.7, 3), pieces)
+    return Column(
+        round(x, 3), round(slot_width, 3), round(x + slot_width * 0.15, 3), round(slot_width * 0.7, 3), pieces
+    )

@@ -32,11 +32,11 @@ WARNING_INTERVAL_SECONDS = 60.0
 
 def parse_node(text: str) -> str:
     """Return the address of a node in canonical form, without port, brackets, quotes or zone."""
-    return _read(text) if len(text) <= MAX_NODE_LENGTH else UNKNOWN
+    return _parse_node(text) if len(text) <= MAX_NODE_LENGTH else UNKNOWN
 
 
 @lru_cache(maxsize=4096)
-def _read(text: str) -> str:
+def _parse_node(text: str) -> str:
     node = text.strip(" \t")
     if len(node) > 1 and node[0] == node[-1] == '"':
         node = node[1:-1].strip(" \t")
@@ -50,7 +50,7 @@ def _read(text: str) -> str:
     return UNKNOWN if ip.is_unspecified else str(ip)
 
 
-def is_trusted(address: str) -> bool:
+def is_trusted_proxy(address: str) -> bool:
     """Return whether an address is one of the operator's trusted proxies."""
     if not settings.TRUSTED_PROXIES or address == UNKNOWN:
         return False
@@ -58,7 +58,7 @@ def is_trusted(address: str) -> bool:
     return any(ip in network for network in settings.TRUSTED_PROXIES)
 
 
-def behind_proxy(peer: str, forwarded_for: str) -> str:
+def nearest_untrusted_address(peer: str, forwarded_for: str) -> str:
     """Return the nearest address in X-Forwarded-For that is not a trusted proxy, or ``unknown``.
 
     The header is read from the right: everything left of the first untrusted address can be forged by the client. An
@@ -67,7 +67,7 @@ def behind_proxy(peer: str, forwarded_for: str) -> str:
     address = peer
     for node in reversed(forwarded_for.split(",")):
         address = parse_node(node)
-        if not is_trusted(address):
+        if not is_trusted_proxy(address):
             break
     return address
 
@@ -82,7 +82,7 @@ def resolve_client_address(peer: str, headers: Mapping[str, Any], path: str) -> 
     forwarded_for = headers.get("HTTP_X_FORWARDED_FOR")
     if forwarded_for is None and path in PROBES:
         return peer
-    address = behind_proxy(peer, forwarded_for or "")
+    address = nearest_untrusted_address(peer, forwarded_for or "")
     if address == UNKNOWN:
         _warning.log(peer)
     return address
@@ -109,7 +109,7 @@ class _ProxyWarning:
 _warning = _ProxyWarning()
 
 
-def address_network(address: str) -> str:
+def rate_limit_address(address: str) -> str:
     """Return what rate limits count for an address: IPv4 itself, IPv6 its /64; other texts unchanged."""
     try:
         ip = ipaddress.ip_address(address)

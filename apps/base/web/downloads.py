@@ -16,14 +16,14 @@ from django.http import StreamingHttpResponse
 
 CHUNK_BYTES = 64 * 1024
 
-TRIGGERS = "=+\\-@＝＋－＠﹦﹢﹣﹫"
-RISKY = re.compile(rf"(\A|[;\t\r\n])(?=[\s']*[{TRIGGERS}])|\A(?='*[\t\r\n])")
-MARK = "\ufeff"
+FORMULA_CHARACTERS = "=+\\-@＝＋－＠﹦﹢﹣﹫"
+FORMULA_START = re.compile(rf"(\A|[;\t\r\n])(?=[\s']*[{FORMULA_CHARACTERS}])|\A(?='*[\t\r\n])")
+UTF8_BOM = "\ufeff"
 
 
 def safe_cell(value: object) -> str:
     """Return a value as text that no spreadsheet evaluates as a formula; None is an empty cell."""
-    return "" if value is None else RISKY.sub(lambda match: f"{match[1] or ''}'", str(value))
+    return "" if value is None else FORMULA_START.sub(lambda match: f"{match[1] or ''}'", str(value))
 
 
 class _Echo:
@@ -35,7 +35,7 @@ class _Echo:
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
     """Yield the lines of a CSV file, with the byte order mark."""
-    yield MARK
+    yield UTF8_BOM
     yield from _lines(rows)
 
 

@@ -16,7 +16,7 @@ from redis import RedisError
 
 from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
-from apps.base.web.client_address import address_network
+from apps.base.web.client_address import rate_limit_address
 
 logger = logging.getLogger(__name__)
 
@@ -46,13 +46,13 @@ def count(request: PortalRequest, group: str, rate: str, *, per: str) -> int:
 
 
 def check_failures(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """Raise RateLimited where ``note_failure`` has counted as many as the rate allows. Counts nothing itself."""
+    """Raise RateLimited where ``count_failure`` has counted as many as the rate allows. Counts nothing itself."""
     usage = _usage(request, group, rate, per, increment=False)
     if usage and usage["count"] >= usage["limit"]:
         raise _refusal(usage)
 
 
-def note_failure(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
+def count_failure(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
     """Count one failure under the same group, rate and ``per`` as ``check_failures``."""
     _usage(request, group, rate, per, increment=True)
 
@@ -60,11 +60,11 @@ def note_failure(request: PortalRequest, group: str, rate: str, *, per: str = ""
 def _usage(request: PortalRequest, group: str, rate: str, per: str, *, increment: bool) -> dict[str, Any] | None:
     try:
         key = (lambda group, request: per) if per else _key
-        named = {"group": f"portal:{group}", "key": key, "rate": rate, "increment": increment}
-        usage: dict[str, Any] | None = get_usage(request, **named)
+        options = {"group": f"portal:{group}", "key": key, "rate": rate, "increment": increment}
+        usage: dict[str, Any] | None = get_usage(request, **options)
         # The limit is missing where the counter vanished between two steps, e.g. when Redis failed: try once more.
         if usage is not None and not usage["limit"]:
-            usage = get_usage(request, **named)
+            usage = get_usage(request, **options)
         return usage
     except (RedisError, OSError) as error:
         logger.warning("the limit of the form %s could not be kept: %s", group, type(error).__name__)
@@ -77,4 +77,4 @@ def _refusal(usage: dict[str, Any]) -> RateLimited:
 
 
 def _key(group: str, request: PortalRequest) -> str:
-    return str(request.user.pk) if request.user.is_authenticated else address_network(request.client_address)
+    return str(request.user.pk) if request.user.is_authenticated else rate_limit_address(request.client_address)

@@ -23,12 +23,12 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.errors import PortalError, RateLimited, Text
+from apps.base.errors import Message, PortalError, RateLimited
 from apps.base.models import SpentForm
 from apps.base.requests import PortalRequest
 from apps.base.rest.request_identity import resolve_hook
-from apps.base.text.mail_addresses import MAX_ADDRESS_LENGTH, canonical_address, check_address
-from apps.base.text.rules import plain_text
+from apps.base.text.email_validation import MAX_ADDRESS_LENGTH, normalize_email, validate_email_address
+from apps.base.text.validation import validate_plain_text
 from apps.base.web import form_limits, second_step, sessions
 
 TOKEN_SALT = "portal.form-token"  # noqa: S105  a salt is no secret
@@ -36,7 +36,7 @@ TOKEN_SECONDS = 24 * 3600
 DELETE_BATCH_SIZE = 500
 
 
-class AlreadySent(Exception):
+class AlreadySubmitted(Exception):
     """The same form was submitted twice: a double click, or a reload of the response."""
 
 
@@ -67,14 +67,14 @@ def number_field(label: Any, most: int, help_text: Any) -> forms.IntegerField:
     return forms.IntegerField(label=label, required=False, min_value=1, max_value=most, help_text=help_text)
 
 
-class LineField(forms.CharField):
+class PlainTextField(forms.CharField):
     """A one-line text that is stored and shown, without invisible characters or secrets."""
 
     def __init__(self, *, validators: Sequence[Callable[[str], None]] = (), **options: Any) -> None:
-        super().__init__(validators=[plain_text, *validators], **options)
+        super().__init__(validators=[validate_plain_text, *validators], **options)
 
 
-class MailAddressField(forms.CharField):
+class EmailAddressField(forms.CharField):
     """An email address, cleaned to its canonical spelling.
 
     No input of the type ``email``: in one Chromium turns ``straße.example`` into ``strasse.example``, another domain.
@@ -83,14 +83,14 @@ class MailAddressField(forms.CharField):
 
     def __init__(self, *, autocomplete: str = "email", allows_legacy: bool = False, **options: Any) -> None:
         hints = {"inputmode": "email", "autocapitalize": "none", "spellcheck": "false", "autocomplete": autocomplete}
-        check = validate_email if allows_legacy else check_address
+        check = validate_email if allows_legacy else validate_email_address
         super().__init__(
             max_length=MAX_ADDRESS_LENGTH, validators=[check], widget=forms.TextInput(attrs=hints), **options
         )
 
     def to_python(self, value: Any) -> str:
         """Return the canonical spelling."""
-        return canonical_address(super().to_python(value) or "")
+        return normalize_email(super().to_python(value) or "")
 
 
 class RequestForm(forms.Form):
@@ -138,7 +138,7 @@ def consume(token: str) -> None:
         with transaction.atomic():
             SpentForm(token=hashlib.sha256(token.encode()).hexdigest()).save(force_insert=True)
     except IntegrityError:
-        raise AlreadySent from None
+        raise AlreadySubmitted from None
 
 
 # The periodic job base.delete_used_form_tokens (apps.py).
@@ -148,11 +148,11 @@ def delete_used_form_tokens() -> int:
     return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:DELETE_BATCH_SIZE])).delete()[0]
 
 
-def confirm_identity(request: PortalRequest, given: str) -> None:
+def confirm_identity(request: PortalRequest, password_or_code: str) -> None:
     """Check a password or code and record the confirmation, or raise ValidationError."""
     try:
         form_limits.check(request, "step-up", "10/m")
-        method = _method_of(request, given)
+        method = _confirmation_method(request, password_or_code)
     except RateLimited as error:
         raise forms.ValidationError(str(error)) from None
     if not method:
@@ -161,11 +161,15 @@ def confirm_identity(request: PortalRequest, given: str) -> None:
     sessions.record_confirmation(request, method)
 
 
-def _method_of(request: PortalRequest, given: str) -> str:
+def _confirmation_method(request: PortalRequest, password_or_code: str) -> str:
     """Return how a text confirms the user: ``password``, ``mfa``, or an empty string."""
-    if request.user.check_password(given):
+    if request.user.check_password(password_or_code):
         return "password"
-    return "mfa" if second_step.looks_like_code(given) and second_step.use_code(request.user, given) else ""
+    return (
+        "mfa"
+        if second_step.looks_like_code(password_or_code) and second_step.use_code(request.user, password_or_code)
+        else ""
+    )
 
 
 class PasswordOrCodeInput(forms.PasswordInput):
@@ -196,7 +200,7 @@ class ReauthenticationForm(RequestForm):
             )
 
     @property
-    def can_type_proof(self) -> bool:
+    def can_confirm_in_form(self) -> bool:
         """Whether the user has a password or an authenticator app; else another window is the only way."""
         user = self.request.user
         return user.has_usable_password() or Authenticator.objects.filter(user=user, type="totp").exists()
@@ -226,7 +230,7 @@ def replace_errors(form: forms.Form, error: PortalError) -> None:
 
 def add_action_errors(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:
     """Put an action's sentences beside the fields; ``names``: what the form calls a field of the body."""
-    blamed: Mapping[str, Sequence[Text]] = error.fields or {"": [error.message]}
-    for name, texts in blamed.items():
+    messages_by_field: Mapping[str, Sequence[Message]] = error.fields or {"": [error.message]}
+    for name, texts in messages_by_field.items():
         field = (names or {}).get(name, name)
         form.add_error(field if field in form.fields else None, [str(text) for text in texts])

@@ -25,12 +25,12 @@ from apps.base.rest.parsing import check_coding
 from apps.base.telemetry import access_log
 from apps.base.telemetry.access_log import METHODS
 from apps.base.text.redaction import hide_keys
-from apps.base.web.client_address import is_trusted, parse_node, resolve_client_address
+from apps.base.web.client_address import is_trusted_proxy, parse_node, resolve_client_address
 
 # Retry-After in seconds, unless the file contains another value.
-DEFAULT_WAIT, MAX_WAIT = 60, 86_400
-MAX_BYTES = 16
-SENTENCE = gettext_noop("The service is unavailable for a moment. Try again.")
+DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS = 60, 86_400
+MAX_FLAG_BYTES = 16
+UNAVAILABLE = gettext_noop("The service is unavailable for a moment. Try again.")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 PAGE_METHODS = "GET, HEAD, POST"
@@ -38,7 +38,7 @@ ERROR_PAGES = (403, 404, 405, 429, 503)
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
 API_FAST_PATH = "portal.program"
 # What a header is called that was sent and that no server could hand over, or that says nothing.
-UNREADABLE = "(unreadable)"
+UNREADABLE_HEADER = "(unreadable)"
 UNREADABLE_COOKIES = gettext_lazy(
     "Your browser sent cookies that can't be read. Delete the cookies of this site, then reload the page."
 )
@@ -57,7 +57,7 @@ def is_api(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
-def as_typed(text: str) -> str:
+def decode_header(text: str) -> str:
     """Return a header's text as it was typed: a WSGI server hands over its bytes as Latin-1 (PEP 3333)."""
     try:
         return text.encode("latin-1").decode()
@@ -65,7 +65,7 @@ def as_typed(text: str) -> str:
         return text
 
 
-def _take_scheme(request: PortalRequest) -> None:
+def _apply_forwarded_proto(request: PortalRequest) -> None:
     """Take the scheme that a trusted proxy reports. What it sent and cannot be read was not https."""
     reported = request.META.get("HTTP_X_FORWARDED_PROTO")
     if reported is not None:
@@ -91,14 +91,14 @@ class RequestMiddleware:
         request.request_id = given if is_id else secrets.token_hex(16)
         peer = parse_node(request.META.get("REMOTE_ADDR", ""))
         request.client_address = peer
-        if is_trusted(peer):
+        if is_trusted_proxy(peer):
             request.client_address = resolve_client_address(peer, request.META, request.path_info)
-            _take_scheme(request)
+            _apply_forwarded_proto(request)
         if "\\" in request.META.get("HTTP_COOKIE", ""):
             _drop_unusable_cookies(request)
         agent = request.META.get("HTTP_USER_AGENT", "-")
         if not agent or not agent.isascii():
-            request.META["HTTP_USER_AGENT"] = as_typed(agent) or UNREADABLE
+            request.META["HTTP_USER_AGENT"] = decode_header(agent) or UNREADABLE_HEADER
         request_bodies.attach_body(request)
         request.actor = None  # type: ignore[assignment]  # until an entry point has identified the caller
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
@@ -142,17 +142,17 @@ class ErrorPagesMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if request.method not in METHODS and not is_api(request.path_info):
             # TRACE and words of one's own: views of libraries would take them for GET.
-            return self._page(request, _no_such_method(request, PAGE_METHODS))
+            return self._page(request, _method_not_allowed(request, PAGE_METHODS))
         if not is_api(request.path_info):
             try:
-                _refuse_unread(request)
+                _check_headers(request)
             except PortalError as error:
                 return self._page(request, error)
         response = self.get_response(request)
         if response.status_code != 405 or response.content or is_api(request.path_info):
             return response
         # A view of Django's or of a library that refuses a method does so without a word.
-        return self._page(request, _no_such_method(request, response["Allow"]))
+        return self._page(request, _method_not_allowed(request, response["Allow"]))
 
     def process_exception(self, request: PortalRequest, exception: Exception) -> HttpResponse | None:
         """Answer a PortalError; anything else goes on to Django."""
@@ -167,7 +167,7 @@ class ErrorPagesMiddleware:
             "message": hide_keys(str(error.message)),
             "request_id": request.request_id,
             "retry_after": int(wait) if wait else None,
-            **_who_decides(request, error),
+            **_permission_context(request, error),
         }
         response = render(request, template, context, status=error.status)
         for name, value in error.headers.items():
@@ -175,11 +175,11 @@ class ErrorPagesMiddleware:
         return response
 
 
-def _no_such_method(request: PortalRequest, allowed: str) -> PortalError:
+def _method_not_allowed(request: PortalRequest, allowed: str) -> PortalError:
     return PortalError(f"This path does not take {request.method}.", "method_not_allowed", headers={"Allow": allowed})
 
 
-def _refuse_unread(request: PortalRequest) -> None:
+def _check_headers(request: PortalRequest) -> None:
     """Refuse by its head what no page takes: cookies that came empty, a body that is compressed or over 1 MiB.
 
     No browser sends empty cookies: one of them has bytes that the server could not hand over, and a signed-in user
@@ -187,16 +187,20 @@ def _refuse_unread(request: PortalRequest) -> None:
 
     Here the body has not been read yet: the check of form tokens, which does, runs when all middlewares are passed.
     """
-    announced = request.META.get("CONTENT_LENGTH") or "0"
-    if announced.isascii() and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    content_length = request.META.get("CONTENT_LENGTH") or "0"
+    if (
+        content_length.isascii()
+        and content_length.isdigit()
+        and int(content_length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    ):
         raise RequestDataTooBig("the body is larger than 1 MiB")
     if request.method not in ("GET", "HEAD"):
         check_coding(request.META)
-    if request.META.get("HTTP_COOKIE") == UNREADABLE:
+    if request.META.get("HTTP_COOKIE") == UNREADABLE_HEADER:
         raise PortalError(UNREADABLE_COOKIES)
 
 
-def _who_decides(request: PortalRequest, error: PortalError) -> dict[str, Any]:
+def _permission_context(request: PortalRequest, error: PortalError) -> dict[str, Any]:
     """Return the role that is needed and who can give it, where it is a role of an organization that is missing."""
     needed, organization = getattr(error, "needed", ()), getattr(request, "organization", None)
     if not needed or organization is None:
@@ -212,19 +216,19 @@ def is_maintenance_on() -> bool:
 
 def unavailable_error() -> PortalError:
     """Return the error for every request; the file can contain the seconds for Retry-After."""
-    return PortalError(SENTENCE, "unavailable", headers={"Retry-After": str(_wait())})
+    return PortalError(UNAVAILABLE, "unavailable", headers={"Retry-After": str(_retry_after_seconds())})
 
 
 def unavailable_api_response(request: PortalRequest) -> HttpResponse:
     return json_error_response(unavailable_error(), request.request_id)
 
 
-def _wait() -> int:
+def _retry_after_seconds() -> int:
     if not os.path.isfile(settings.MAINTENANCE_FLAG):  # opening a named pipe would wait for its other end
-        return DEFAULT_WAIT
+        return DEFAULT_RETRY_SECONDS
     try:
         with open(settings.MAINTENANCE_FLAG, "rb") as file:
-            text = file.read(MAX_BYTES).strip()
+            text = file.read(MAX_FLAG_BYTES).strip()
     except OSError:
-        return DEFAULT_WAIT
-    return max(1, min(MAX_WAIT, int(text))) if text.isdigit() else DEFAULT_WAIT
+        return DEFAULT_RETRY_SECONDS
+    return max(1, min(MAX_RETRY_SECONDS, int(text))) if text.isdigit() else DEFAULT_RETRY_SECONDS

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-SECONDS = 5
-LARGEST = 256 * 1024
+TIMEOUT_SECONDS = 5
+MAX_RESPONSE_BYTES = 256 * 1024
 # Clocks may differ by a minute.
-SKEW = 60
+CLOCK_SKEW_SECONDS = 60
 HASHES: dict[str, hashes.HashAlgorithm] = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
     "ES256": ("P-256", ec.SECP256R1()),
@@ -46,37 +46,37 @@ class Provider:
     client_secret: str = field(repr=False)
 
 
-def begin(provider: Provider, redirect_uri: str, *, fresh: bool = False) -> tuple[str, dict[str, str]]:
-    """Return the address to send the browser to, and what ``finish`` needs to know again.
+def begin_sign_in(provider: Provider, redirect_uri: str, *, fresh: bool = False) -> tuple[str, dict[str, str]]:
+    """Return the address to send the browser to, and what ``finish_sign_in`` needs to know again.
 
     ``fresh``: the provider is to ask who is there, whatever session it has.
     """
-    known = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
-    challenge = hashlib.sha256(known["verifier"].encode()).digest()
+    flow = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
+    challenge = hashlib.sha256(flow["verifier"].encode()).digest()
     query = {
         "response_type": "code",
         "scope": "openid email profile",
         "client_id": provider.client_id,
         "redirect_uri": redirect_uri,
-        "state": known["state"],
-        "nonce": known["nonce"],
+        "state": flow["state"],
+        "nonce": flow["nonce"],
         "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
     }
     if fresh:
         query |= {"prompt": "login", "max_age": "0"}
     endpoint = _endpoint(_metadata(provider), "authorization_endpoint", provider)
-    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}", known
+    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}", flow
 
 
-def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: str) -> dict[str, Any]:
+def finish_sign_in(provider: Provider, redirect_uri: str, flow: dict[str, str], code: str) -> dict[str, Any]:
     """Exchange the code and return the claims of the ID token, with the address from userinfo if need be."""
     metadata = _metadata(provider)
     form = {
         "grant_type": "authorization_code",
         "code": code,
         "redirect_uri": redirect_uri,
-        "code_verifier": known["verifier"],
+        "code_verifier": flow["verifier"],
     }
     methods = metadata.get("token_endpoint_auth_methods_supported")
     auth = None
@@ -84,15 +84,15 @@ def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: s
         auth = (provider.client_id, provider.client_secret)
     else:
         form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
-    answer = _fetch("POST", _endpoint(metadata, "token_endpoint", provider), data=form, auth=auth)
-    keys = _fetch("GET", _endpoint(metadata, "jwks_uri", provider))
-    claims = read_id_token(str(answer.get("id_token", "")), keys, provider, known["nonce"])
+    response = _fetch_json("POST", _endpoint(metadata, "token_endpoint", provider), data=form, auth=auth)
+    keys = _fetch_json("GET", _endpoint(metadata, "jwks_uri", provider))
+    claims = read_id_token(str(response.get("id_token", "")), keys, provider, flow["nonce"])
     if "email" not in claims and "userinfo_endpoint" in metadata:
-        bearer = {"Authorization": f"Bearer {answer.get('access_token', '')}"}
-        more = _fetch("GET", _endpoint(metadata, "userinfo_endpoint", provider), headers=bearer)
+        bearer = {"Authorization": f"Bearer {response.get('access_token', '')}"}
+        userinfo = _fetch_json("GET", _endpoint(metadata, "userinfo_endpoint", provider), headers=bearer)
         # Section 5.3.2: a response about another user must not be used.
-        if more.get("sub") == claims["sub"]:
-            claims |= {name: more[name] for name in ("email", "email_verified") if name in more}
+        if userinfo.get("sub") == claims["sub"]:
+            claims |= {name: userinfo[name] for name in ("email", "email_verified") if name in userinfo}
     if not (claims["sub"].isprintable() and str(claims.get("email", "")).isprintable()):
         raise OpenIdError("the subject or the address has characters that none has")
     return claims
@@ -102,9 +102,9 @@ def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: s
     """Check an ID token as section 3.1.3.7 says and return its claims, or raise OpenIdError."""
     try:
         head, body, signature = token.split(".")
-        header = json.loads(_bytes(head))
-        claims: dict[str, Any] = json.loads(_bytes(body))
-        _check_signature(header, keys, f"{head}.{body}".encode(), _bytes(signature))
+        header = json.loads(_decode_base64url(head))
+        claims: dict[str, Any] = json.loads(_decode_base64url(body))
+        _check_signature(header, keys, f"{head}.{body}".encode(), _decode_base64url(signature))
         _check_claims(claims, provider, nonce)
     except OpenIdError:
         raise
@@ -116,32 +116,32 @@ def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: s
 def _check_claims(claims: dict[str, Any], provider: Provider, nonce: str) -> None:
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     now = time.time()
-    rules = {
+    checks = {
         "issuer": claims["iss"] == provider.issuer,
         "audience": provider.client_id in audience,
         "authorized party": claims.get("azp", provider.client_id) == provider.client_id
         and (len(audience) == 1 or "azp" in claims),
-        "expiry": float(claims["exp"]) > now - SKEW,
-        "time of issue": float(claims["iat"]) < now + SKEW,
+        "expiry": float(claims["exp"]) > now - CLOCK_SKEW_SECONDS,
+        "time of issue": float(claims["iat"]) < now + CLOCK_SKEW_SECONDS,
         "nonce": secrets.compare_digest(str(claims["nonce"]).encode(), nonce.encode()),
         "subject": isinstance(claims["sub"], str) and 0 < len(claims["sub"]) <= 255,
     }
-    wrong = [name for name, holds in rules.items() if not holds]
-    if wrong:
-        raise OpenIdError(f"the ID token has a wrong {wrong[0]}")
+    failed = [name for name, is_met in checks.items() if not is_met]
+    if failed:
+        raise OpenIdError(f"the ID token has a wrong {failed[0]}")
 
 
 def _check_signature(header: dict[str, Any], keys: dict[str, Any], signed: bytes, signature: bytes) -> None:
     algorithm = str(header["alg"])
-    kind = {"RS": "RSA", "PS": "RSA", "ES": "EC"}.get(algorithm[:2], "")
-    fitting = [
+    key_type = {"RS": "RSA", "PS": "RSA", "ES": "EC"}.get(algorithm[:2], "")
+    candidates = [
         key
         for key in keys["keys"]
-        if key.get("kty") == kind and key.get("use", "sig") == "sig" and header.get("kid") in (None, key.get("kid"))
+        if key.get("kty") == key_type and key.get("use", "sig") == "sig" and header.get("kid") in (None, key.get("kid"))
     ]
-    if not kind or not fitting:
+    if not key_type or not candidates:
         raise OpenIdError("the ID token is signed by no key of the provider")
-    for key in fitting:
+    for key in candidates:
         try:
             _verify(key, algorithm, signed, signature)
         except InvalidSignature:
@@ -151,26 +151,30 @@ def _check_signature(header: dict[str, Any], keys: dict[str, Any], signed: bytes
 
 
 def _verify(key: dict[str, Any], algorithm: str, signed: bytes, signature: bytes) -> None:
-    hashing = HASHES[algorithm[2:]]
+    hash_algorithm = HASHES[algorithm[2:]]
     if algorithm in CURVES:
         name, curve = CURVES[algorithm]
         if key["crv"] != name or len(signature) != 2 * ((curve.key_size + 7) // 8):
             raise InvalidSignature
         half = len(signature) // 2
-        pair = encode_dss_signature(_whole(signature[:half]), _whole(signature[half:]))
-        numbers = ec.EllipticCurvePublicNumbers(_whole(_bytes(key["x"])), _whole(_bytes(key["y"])), curve)
-        numbers.public_key().verify(pair, signed, ec.ECDSA(hashing))
+        pair = encode_dss_signature(_to_integer(signature[:half]), _to_integer(signature[half:]))
+        numbers = ec.EllipticCurvePublicNumbers(
+            _to_integer(_decode_base64url(key["x"])), _to_integer(_decode_base64url(key["y"])), curve
+        )
+        numbers.public_key().verify(pair, signed, ec.ECDSA(hash_algorithm))
         return
-    public = rsa.RSAPublicNumbers(_whole(_bytes(key["e"])), _whole(_bytes(key["n"]))).public_key()
+    public = rsa.RSAPublicNumbers(
+        _to_integer(_decode_base64url(key["e"])), _to_integer(_decode_base64url(key["n"]))
+    ).public_key()
     if public.key_size < 2048:
         raise InvalidSignature
-    pss = padding.PSS(mgf=padding.MGF1(hashing), salt_length=hashing.digest_size)
-    public.verify(signature, signed, pss if algorithm.startswith("PS") else padding.PKCS1v15(), hashing)
+    pss = padding.PSS(mgf=padding.MGF1(hash_algorithm), salt_length=hash_algorithm.digest_size)
+    public.verify(signature, signed, pss if algorithm.startswith("PS") else padding.PKCS1v15(), hash_algorithm)
 
 
 def _metadata(provider: Provider) -> dict[str, Any]:
     """OpenID Connect Discovery 1.0 section 4: the issuer named inside must be the one that was asked."""
-    found = _fetch("GET", provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
+    found = _fetch_json("GET", provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
     if found.get("issuer") != provider.issuer:
         raise OpenIdError("the provider names another issuer than OIDC_ISSUER")
     return found
@@ -189,21 +193,23 @@ def _endpoint(metadata: dict[str, Any], name: str, provider: Provider) -> str:
     return url
 
 
-def _fetch(method: str, url: str, **options: Any) -> dict[str, Any]:
+def _fetch_json(method: str, url: str, **options: Any) -> dict[str, Any]:
     try:
-        with requests.request(method, url, timeout=SECONDS, allow_redirects=False, stream=True, **options) as answer:
-            body = answer.raw.read(LARGEST + 1, decode_content=True)
-        found = json.loads(body) if answer.status_code == 200 and len(body) <= LARGEST else None
+        with requests.request(
+            method, url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True, **options
+        ) as response:
+            body = response.raw.read(MAX_RESPONSE_BYTES + 1, decode_content=True)
+        found = json.loads(body) if response.status_code == 200 and len(body) <= MAX_RESPONSE_BYTES else None
     except (requests.RequestException, OSError, *MALFORMED) as error:
         raise OpenIdError(f"the provider cannot be reached: {type(error).__name__}") from None
     if not isinstance(found, dict):
-        raise OpenIdError(f"the provider answered {answer.status_code}")
+        raise OpenIdError(f"the provider answered {response.status_code}")
     return found
 
 
-def _bytes(text: str) -> bytes:
+def _decode_base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _whole(data: bytes) -> int:
+def _to_integer(data: bytes) -> int:
     return int.from_bytes(data, "big")

@@ -18,16 +18,16 @@ SECOND_STEPS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 MAX_AGE_SECONDS = 12 * 3600
 
 
-def is_set_up(request: PortalRequest) -> bool:
+def has_second_step(request: PortalRequest) -> bool:
     """Return whether the account has an authenticator app or a passkey."""
     return is_mfa_enabled(request.user, SECOND_STEPS)
 
 
-def passed(request: PortalRequest) -> bool:
+def passed_second_step(request: PortalRequest) -> bool:
     """Return whether this session was verified by a code or passkey within the last 12 hours."""
     records = get_authentication_records(request, request.user)
-    given = [record["at"] for record in records if record.get("method") == "mfa"]
-    return bool(given) and time.time() - given[-1] < MAX_AGE_SECONDS
+    confirmed_at = [record["at"] for record in records if record.get("method") == "mfa"]
+    return bool(confirmed_at) and time.time() - confirmed_at[-1] < MAX_AGE_SECONDS
 
 
 def reauthentication_path() -> str:
@@ -38,4 +38,10 @@ def reauthentication_path() -> str:
 def is_verified_operator(request: PortalRequest) -> bool:
     """Return whether the request comes from an active operator whose session passed two-step verification."""
     user = request.user
-    return user.is_authenticated and user.is_active and user.is_staff and is_set_up(request) and passed(request)
+    return (
+        user.is_authenticated
+        and user.is_active
+        and user.is_staff
+        and has_second_step(request)
+        and passed_second_step(request)
+    )

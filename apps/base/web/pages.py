@@ -20,13 +20,15 @@ from apps.base.text.redaction import hide_keys
 
 Page = Callable[..., HttpResponseBase]
 
-READING = ("GET", "HEAD")
-FORM = ("GET", "HEAD", "POST")
-BUTTON = ("POST",)
+READ_METHODS = ("GET", "HEAD")
+FORM_METHODS = ("GET", "HEAD", "POST")
+POST_ONLY = ("POST",)
 MAX_SHOWN_LENGTH = 60
 
 
-def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] = READING) -> Callable[[Page], Page]:
+def org_page(
+    *permissions: Permission, nav: str = "", methods: tuple[str, ...] = READ_METHODS
+) -> Callable[[Page], Page]:
     """Guard a page under ``/o/<slug>/``.
 
     ``permissions``: any one of them opens the page (none given: every member). ``nav``: the item of the side
@@ -43,14 +45,14 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
         def guarded(request: PortalRequest, slug: str, **values: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            elsewhere: HttpResponseBase | None = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
-            if elsewhere is not None:
-                return elsewhere
+            redirection: HttpResponseBase | None = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
+            if redirection is not None:
+                return redirection
             request.nav = nav
             if permissions:
                 request.actor.require(*permissions)
             check_method(request, methods)
-            if request.method not in READING and not EXPORT_PERMISSIONS.intersection(permissions):
+            if request.method not in READ_METHODS and not EXPORT_PERMISSIONS.intersection(permissions):
                 _refuse_suspended(request)
             response = page(request, **values)
             if request.actor.is_support_access and response.has_header("Content-Disposition"):
@@ -103,4 +105,4 @@ def safe_return_path(wanted: str, default: str, below: str = "/") -> str:
         view = resolve(wanted.partition("?")[0].partition("#")[0]).func
     except Resolver404:
         return default
-    return wanted if "GET" in getattr(view, "methods", READING) else default
+    return wanted if "GET" in getattr(view, "methods", READ_METHODS) else default

@@ -26,31 +26,31 @@ logger = logging.getLogger(__name__)
 
 STEP_SECONDS = 30
 # RFC 6238 section 5.2: one step either way, for clocks that differ and people who type slowly.
-DRIFT = 1
-MOST_FAILURES, FAILURE_SECONDS = 5, 300
+ALLOWED_DRIFT = 1
+MAX_FAILURES, FAILURE_WINDOW_SECONDS = 5, 300
 RECOVERY_CODES = 10
 # Crockford's alphabet: nothing in it is taken for something else. Ten letters are 50 bits.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-HALF = 5
-TOTP_SHAPE = re.compile(r"[0-9]{6}", re.ASCII)
-RECOVERY_SHAPE = re.compile(rf"[{ALPHABET}]{{{2 * HALF}}}|[0-9]{{8}}", re.ASCII)
-STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+HALF_LENGTH = 5
+TOTP_PATTERN = re.compile(r"[0-9]{6}", re.ASCII)
+RECOVERY_PATTERN = re.compile(rf"[{ALPHABET}]{{{2 * HALF_LENGTH}}}|[0-9]{{8}}", re.ASCII)
+SECOND_STEP_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def is_enabled(user: Any) -> bool:
     """Return whether an account has two-step verification; recovery codes alone don't count."""
-    return Authenticator.objects.filter(user_id=user.pk, type__in=STEPS).exists()
+    return Authenticator.objects.filter(user_id=user.pk, type__in=SECOND_STEP_TYPES).exists()
 
 
 def looks_like_code(text: str) -> bool:
     """Return whether a text has the form of a code, so that mistyped passwords don't count as failed codes."""
-    code = _plain(text)
-    return bool(TOTP_SHAPE.fullmatch(code) or RECOVERY_SHAPE.fullmatch(code))
+    code = _normalized(text)
+    return bool(TOTP_PATTERN.fullmatch(code) or RECOVERY_PATTERN.fullmatch(code))
 
 
 def looks_like_totp(text: str) -> bool:
     """Return whether a text has the form of an authenticator app's code."""
-    return bool(TOTP_SHAPE.fullmatch(_plain(text)))
+    return bool(TOTP_PATTERN.fullmatch(_normalized(text)))
 
 
 def check_not_blocked(user: Any) -> None:
@@ -58,7 +58,7 @@ def check_not_blocked(user: Any) -> None:
     rows = Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk")
     first = rows.first()
     if first is not None:
-        _refuse_more(_failures(first))
+        _check_failures(_recent_failures(first))
 
 
 def is_blocked(user: Any) -> bool:
@@ -76,14 +76,14 @@ def use_code(user: Any, text: str) -> Authenticator | None:
     Raises RateLimited once five codes were wrong within five minutes. Call it outside a transaction that might be
     taken back: a wrong code would not count then.
     """
-    code = _plain(text)
+    code = _normalized(text)
     with transaction.atomic():
         rows = Authenticator.objects.select_for_update().filter(user_id=user.pk).order_by("pk")
         found = [row for row in rows if row.type != Authenticator.Type.WEBAUTHN]
         if not found:
             return None
-        failures = _failures(found[0])
-        _refuse_more(failures)
+        failures = _recent_failures(found[0])
+        _check_failures(failures)
         used = next((row for row in found if _use(row, code)), None)
         if used is None:
             found[0].data["failed_at"] = [*failures, time.time()]
@@ -91,18 +91,18 @@ def use_code(user: Any, text: str) -> Authenticator | None:
     return used
 
 
-def _refuse_more(failures: list[float]) -> None:
-    if len(failures) >= MOST_FAILURES:
-        wait = max(1, int(failures[0] + FAILURE_SECONDS - time.time()) + 1)
+def _check_failures(failures: list[float]) -> None:
+    if len(failures) >= MAX_FAILURES:
+        wait = max(1, int(failures[0] + FAILURE_WINDOW_SECONDS - time.time()) + 1)
         raise RateLimited(_("Too many wrong codes. Try again in %(count)d seconds.") % {"count": wait}, wait)
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     return text.strip().lower().replace(" ", "").replace("-", "")
 
 
-def _failures(row: Authenticator) -> list[float]:
-    return [at for at in row.data.get("failed_at", []) if at > time.time() - FAILURE_SECONDS]
+def _recent_failures(row: Authenticator) -> list[float]:
+    return [at for at in row.data.get("failed_at", []) if at > time.time() - FAILURE_WINDOW_SECONDS]
 
 
 def _use(row: Authenticator, code: str) -> bool:
@@ -117,7 +117,7 @@ def _use(row: Authenticator, code: str) -> bool:
 
 def _use_totp(row: Authenticator, code: str) -> bool:
     """RFC 6238 section 5.2: a code is accepted once, and none that is older than one that was accepted."""
-    if not TOTP_SHAPE.fullmatch(code):
+    if not TOTP_PATTERN.fullmatch(code):
         return False
     try:
         secret = decrypt_secret(row)
@@ -125,7 +125,7 @@ def _use_totp(row: Authenticator, code: str) -> bool:
         # Recovery codes and passkeys still open; rotate_encryption_key and the worker name the key, too.
         logger.critical("the secret of an authenticator app does not open: %s", error)
         return False
-    counter = find_counter(secret, code)
+    counter = matching_counter(secret, code)
     if counter is None or counter <= row.data.get("last_counter", 0):
         return False
     row.data["last_counter"] = counter
@@ -134,36 +134,38 @@ def _use_totp(row: Authenticator, code: str) -> bool:
     return True
 
 
-def find_counter(secret: str, code: str) -> int | None:
+def matching_counter(secret: str, code: str) -> int | None:
     """Return the time step that a code of a secret belongs to, or None."""
     now = int(time.time()) // STEP_SECONDS
-    steps = range(now - DRIFT, now + DRIFT + 1)
+    steps = range(now - ALLOWED_DRIFT, now + ALLOWED_DRIFT + 1)
     fits = [step for step in steps if constant_time_compare(format_hotp_value(hotp_value(secret, step)), code)]
     return fits[-1] if fits else None
 
 
 def _use_recovery(row: Authenticator, code: str) -> bool:
-    kept = recovery_digests(row)
-    left = [each for each in kept if not matches(code, each[1], each[0])]
-    if not RECOVERY_SHAPE.fullmatch(code) or len(left) == len(kept):
+    stored = recovery_digests(row)
+    remaining = [each for each in stored if not matches(code, each[1], each[0])]
+    if not RECOVERY_PATTERN.fullmatch(code) or len(remaining) == len(stored):
         return False
-    row.data = {"digests": left}
+    row.data = {"digests": remaining}
     return True
 
 
 def recovery_digests(row: Authenticator) -> list[list[str]]:
     """Return ``[pepper id, digest]`` of each code that is left; allauth's own rows hold a seed instead."""
     if "seed" in row.data:
-        return [_digested(code) for code in RecoveryCodes(row).get_unused_codes()]
+        return [_digest_of(code) for code in RecoveryCodes(row).get_unused_codes()]
     return list(row.data.get("digests", []))
 
 
 def new_recovery_codes() -> tuple[list[str], dict[str, Any]]:
     """Return ten codes for people, and what is kept of them: keyed digests."""
-    codes = ["".join(secrets.choice(ALPHABET) for _letter in range(2 * HALF)) for _code in range(RECOVERY_CODES)]
-    return [f"{code[:HALF]}-{code[HALF:]}" for code in codes], {"digests": [_digested(code) for code in codes]}
+    codes = ["".join(secrets.choice(ALPHABET) for _letter in range(2 * HALF_LENGTH)) for _code in range(RECOVERY_CODES)]
+    return [f"{code[:HALF_LENGTH]}-{code[HALF_LENGTH:]}" for code in codes], {
+        "digests": [_digest_of(code) for code in codes]
+    }
 
 
-def _digested(code: str) -> list[str]:
+def _digest_of(code: str) -> list[str]:
     pepper = current_pepper()
     return [pepper, digest(code, pepper)]

@@ -15,9 +15,9 @@ MAX_CONFIRMATIONS = 6
 
 def rotate_session_key(request: PortalRequest) -> None:
     """Give the session a new key and keep its data, which makes a leaked key useless."""
-    before = request.session.session_key
+    old_key = request.session.session_key
     request.session.cycle_key()
-    _follow(before, request.session.session_key)
+    _update_listed_key(old_key, request.session.session_key)
 
 
 def record_confirmation(request: PortalRequest, method: str, **values: Any) -> None:
@@ -26,17 +26,20 @@ def record_confirmation(request: PortalRequest, method: str, **values: Any) -> N
     ``method``: ``password``, ``mfa``, or ``openid``.
     """
     record_authentication(request, request.user, method, reauthenticated=True, **values)
-    proofs = request.session[AUTHENTICATION_METHODS_SESSION_KEY]
-    if len(proofs) > MAX_CONFIRMATIONS:
-        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [proofs[0], *proofs[1 - MAX_CONFIRMATIONS :]]
+    confirmations = request.session[AUTHENTICATION_METHODS_SESSION_KEY]
+    if len(confirmations) > MAX_CONFIRMATIONS:
+        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [
+            confirmations[0],
+            *confirmations[1 - MAX_CONFIRMATIONS :],
+        ]
     rotate_session_key(request)
 
 
 def keep_signed_in(request: PortalRequest, user: Any) -> None:
     """Keep only this session of an account whose password or epoch has changed, under a new key."""
-    before = request.session.session_key
+    old_key = request.session.session_key
     update_session_auth_hash(request, user)
-    _follow(before, request.session.session_key)
+    _update_listed_key(old_key, request.session.session_key)
 
 
 def end_sessions(user: Any, but: str | None = None) -> None:
@@ -49,10 +52,10 @@ def end_sessions(user: Any, but: str | None = None) -> None:
     rows.delete()
 
 
-def _follow(before: str | None, after: str | None) -> None:
+def _update_listed_key(old_key: str | None, new_key: str | None) -> None:
     """Update the session's key in the account's list of sessions."""
-    if before and after:
-        UserSession.objects.filter(session_key=before).update(session_key=after)
+    if old_key and new_key:
+        UserSession.objects.filter(session_key=old_key).update(session_key=new_key)
 
 
 def end_session(user: Any, row_id: int) -> bool:

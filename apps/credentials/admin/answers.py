@@ -20,7 +20,7 @@ from apps.audit.operator_admin import (
 from apps.base.actor import ActorKind
 from apps.credentials.gate.key_check import CLOSED, SUSPENDED
 from apps.credentials.gate.key_rows import KeyRow
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.credentials.models import SecretKey
 from apps.notices.admin_answers import notices_about
 
@@ -30,31 +30,31 @@ MAX_SEARCHED = 1_000
 COLUMNS = ("at", "method", "route", "status", "code", "address")
 
 
-def answer(key: SecretKey) -> Sequence[Line]:
+def summary_lines(key: SecretKey) -> Sequence[Line]:
     """Return whether the key works now, in the order of the gate's checks, and which restrictions apply."""
-    row = KINDS[key.key_prefix].rows.get(key.key_id)
+    row = KEY_KINDS[key.key_prefix].rows.get(key.key_id)
     refused = list(_refusals(key, row)) if row else []
     works = [] if refused else [Line("ok", _("The key works."))]
-    return [*works, *refused, *(_limits(row) if row else ()), _last_use(key), *_neighbors(key)]
+    return [*works, *refused, *(_restrictions(row) if row else ()), _last_use(key), *_rotation_links(key)]
 
 
 def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
     """Return the reasons why the gate refuses every request, with the error codes."""
     refusal = row.refusal(time.time())
     if refusal is not None:
-        text = str(refusal.operators) % {"at": local_time_text(key.expires_at)}
-        yield Line("bad", text + (_by_whom(key) if refusal.names_author else ""))
+        text = str(refusal.admin_text) % {"at": local_time_text(key.expires_at)}
+        yield Line("bad", text + (_changed_by_text(key) if refusal.names_author else ""))
     if row.organization_status == SUSPENDED:
         text = _("The organization is suspended, so requests get 403 organization_suspended.")
         yield Line("bad", text, change_url(key.organization), row.organization_name)
     if row.organization_status == CLOSED:
         text = _("The organization is closed, so requests get 403 organization_suspended.")
         yield Line("bad", text, change_url(key.organization), row.organization_name)
-    if row.type_is_off:
+    if row.is_type_disabled:
         yield Line("bad", _("Keys of this type are turned off for the organization, so requests get 403 forbidden."))
 
 
-def _by_whom(key: SecretKey) -> str:
+def _changed_by_text(key: SecretKey) -> str:
     """Return who changed the key's state, when, and why."""
     if key.status_changed_at is None:
         return ""
@@ -64,10 +64,10 @@ def _by_whom(key: SecretKey) -> str:
     return " " + (_("By %(who)s on %(at)s: %(why)s") if key.status_reason else _("By %(who)s on %(at)s.")) % facts
 
 
-def _limits(row: KeyRow) -> Iterator[Line]:
+def _restrictions(row: KeyRow) -> Iterator[Line]:
     """Return the reasons why the gate refuses some requests of a working key."""
     if row.restriction is not None:
-        yield Line("warn", row.restriction.operators)
+        yield Line("warn", row.restriction.admin_text)
     if row.networks:
         text = _("Only from %(networks)s. Requests from elsewhere get 403 ip_not_allowed.")
         yield Line("info", text % {"networks": ", ".join(row.networks)})
@@ -84,7 +84,7 @@ def _last_use(key: SecretKey) -> Line:
     return Line("info", _("Last accepted request: %(at)s, from %(address)s.") % facts)
 
 
-def _neighbors(key: SecretKey) -> Iterator[Line]:
+def _rotation_links(key: SecretKey) -> Iterator[Line]:
     """Return links to the successor and the predecessor."""
     successor = getattr(key, "replaced_by", None)
     if successor is not None:

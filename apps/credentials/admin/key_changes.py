@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from apps.audit.operator_admin import Line, Panel, operator_of
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, LineField, StepUpForm
+from apps.base.web.forms import AlreadySubmitted, PlainTextField, StepUpForm
 from apps.credentials.admin import answers
 from apps.credentials.key_status import CHANGES, Change
 from apps.credentials.rules import MAX_REASON_LENGTH
@@ -28,7 +28,7 @@ from apps.credentials.rules import MAX_REASON_LENGTH
 class ChangeForm(StepUpForm):
     """Confirms a change, with step-up where the last confirmation is too old."""
 
-    reason = LineField(
+    reason = PlainTextField(
         label=gettext_lazy("Reason"),
         max_length=MAX_REASON_LENGTH,
         help_text=gettext_lazy("The organization reads it on the key's page and in its audit log."),
@@ -67,9 +67,9 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         """Make the links read-only."""
         return (*super().get_readonly_fields(request, obj), "what_to_do")
 
-    def answer(self, row: Any) -> Sequence[Line]:
+    def summary_lines(self, row: Any) -> Sequence[Line]:
         """Return whether the key works, and why not."""
-        return answers.answer(row)
+        return answers.summary_lines(row)
 
     def panels(self, row: Any) -> Sequence[Panel]:
         """Return the key's last requests."""
@@ -115,7 +115,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
             with transaction.atomic():
                 form.consume_token()
                 type(self).change_key(name, actor=operator_of(request), key_id=key.public_id, **why)
-        except AlreadySent:
+        except AlreadySubmitted:
             return True
         except PortalError as refusal:
             form.add_error(None, str(refusal))

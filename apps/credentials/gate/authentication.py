@@ -8,7 +8,7 @@ from django.conf import settings
 from apps.base.errors import PortalError, RateLimited, Unauthorized
 from apps.base.requests import PortalRequest
 from apps.base.rest.request_identity import AuthResult
-from apps.base.web.client_address import address_network
+from apps.base.web.client_address import rate_limit_address
 from apps.credentials.gate import key_check, key_hints, rate_limits
 from apps.credentials.gate.rate_limits import Window
 
@@ -68,7 +68,7 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
     found = key_check.check(text, request.client_address)
     caller = AuthResult(refusal=found.refusal, headers=rate_limits.headers(found.states), credential=found.key)
     if found.refusal is not None and found.refusal.status == 401:
-        caller.refusal = count_failed_authentication(request.client_address) or _explained(found.refusal, text)
+        caller.refusal = count_failed_authentication(request.client_address) or _with_hint(found.refusal, text)
     if found.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
         caller.actor = key_check.actor_of(found.key, request.client_address, agent, request.request_id)
@@ -90,7 +90,7 @@ def _unreadable(headers: dict[str, Any]) -> Unauthorized:
     return Unauthorized(key_hints.UNREADABLE % ("X-API-Key" if is_x_api_key else "Authorization"), "invalid_api_key")
 
 
-def _explained(refusal: PortalError, text: str) -> PortalError:
+def _with_hint(refusal: PortalError, text: str) -> PortalError:
     """Add a hint to the refusal of a text that is not a key; well-formed keys, known or not, get none."""
     sentence = key_hints.hint(text) if refusal.code == "invalid_api_key" else ""
     return Unauthorized(f"{refusal.message} {sentence}", refusal.code) if sentence else refusal
@@ -100,7 +100,7 @@ def count_failed_authentication(address: str) -> RateLimited | None:
     """Count a failed authentication and return the 429 that replaces the 401 where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
-    window = Window("failures", f"fail:{address_network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
+    window = Window("failures", f"fail:{rate_limit_address(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
     decision = rate_limits.consume([window])
     if decision.allowed:
         return None

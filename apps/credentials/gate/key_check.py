@@ -24,19 +24,19 @@ from django.db import transaction
 from redis import Redis
 
 from apps.audit.calls.usage_counters import was_address_used
-from apps.base import redis as shared
+from apps.base import redis as portal_redis
 from apps.base.actor import Actor, ActorKind
 from apps.base.crypto.secrets import current_pepper, digest, matches, parse_key
 from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
-from apps.base.web.client_address import address_network
+from apps.base.web.client_address import rate_limit_address
 from apps.credentials.gate import rate_limits
 from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.gate.rate_limits import Window, WindowState
-from apps.credentials.key_kinds import KINDS, KeyKind
+from apps.credentials.key_kinds import KEY_KINDS, KeyKind
 
 CACHE_SECONDS = 5.0
 CACHE_SIZE = 20_000
-TEXT_ID_LENGTH = 16  # prefix and id
+PREFIXED_ID_LENGTH = 16  # prefix and id
 VERSION_SECONDS = 7 * 24 * 3600
 CATALOGUE = "v:catalogue"
 SUSPENDED, CLOSED = "suspended", "closed"
@@ -67,122 +67,122 @@ class RowCache:
         self._lock = threading.Lock()
         self._rows: dict[str, _Cached] = {}
 
-    def get(self, text_id: str) -> _Cached | None:
+    def get(self, prefixed_id: str) -> _Cached | None:
         """Return the row unless it is older than ``CACHE_SECONDS``."""
-        found = self._rows.get(text_id)
+        found = self._rows.get(prefixed_id)
         return found if found is not None and time.monotonic() - found.read_at < CACHE_SECONDS else None
 
-    def put(self, text_id: str, cached: _Cached) -> None:
+    def put(self, prefixed_id: str, cached: _Cached) -> None:
         """Store the row; a full cache is emptied, which costs one SQL query per key."""
         with self._lock:
             if len(self._rows) >= CACHE_SIZE:
                 self._rows.clear()
-            self._rows[text_id] = cached
+            self._rows[prefixed_id] = cached
 
-    def drop(self, text_id: str) -> None:
+    def drop(self, prefixed_id: str) -> None:
         """Remove a row."""
-        self._rows.pop(text_id, None)
+        self._rows.pop(prefixed_id, None)
 
 
 cache = RowCache()
 
 
-def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = None) -> KeyCheckResult:
+def check(text: str, address: str, cost: int = 1, organization_id: uuid.UUID | None = None) -> KeyCheckResult:
     """Check a key sent from an address, counting ``cost`` requests where it is valid.
 
-    ``within``: only keys of this organization are known; a key of another one is invalid and nothing is counted.
+    ``organization_id``: only keys of this organization are known; a key of another one is invalid and nothing is counted.
     """
-    cached = cache.get(text[:TEXT_ID_LENGTH]) if settings.REDIS_URL else None
+    cached = cache.get(text[:PREFIXED_ID_LENGTH]) if settings.REDIS_URL else None
     # A matching digest makes the checks of format and checksum unnecessary.
-    if cached is not None and _is_usable(cached.row, text, within):
-        packed = cached.packed if cost == 1 and not cached.row.per_address else b""
+    if cached is not None and _is_usable(cached.row, text, organization_id):
+        packed = cached.packed if cost == 1 and not cached.row.limit_per_address else b""
         decision = rate_limits.consume(_windows(cached.row, address), cached.versions, cost, packed)
         if not decision.stale:
-            return _result(cached.row, decision, address)
+            return _result_of(cached.row, decision, address)
     parsed = parse_key(text)
-    kind = KINDS.get(parsed.prefix) if parsed else None
+    kind = KEY_KINDS.get(parsed.prefix) if parsed else None
     if parsed is None or kind is None:
-        return KeyCheckResult(refusal=invalid_key())
-    return _check_fresh(text, parsed.prefix + parsed.key_id, kind, address, cost, within)
+        return KeyCheckResult(refusal=invalid_key_error())
+    return _check_fresh(text, parsed.prefix + parsed.key_id, kind, address, cost, organization_id)
 
 
-def _is_usable(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
-    is_within = within is None or row.organization_id == within
+def _is_usable(row: KeyRow, text: str, organization_id: uuid.UUID | None) -> bool:
+    is_within = organization_id is None or row.organization_id == organization_id
     return is_within and matches(text, row.digest, row.pepper_id) and row.refusal(time.time()) is None
 
 
 def _check_fresh(
-    text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None
+    text: str, prefixed_id: str, kind: KeyKind, address: str, cost: int, organization_id: uuid.UUID | None
 ) -> KeyCheckResult:
     """Check against the database. An unknown id and a wrong secret take the same steps: one read, one HMAC."""
-    cache.drop(text_id)
-    known = read_versions_of_key(text_id)
-    row = kind.rows.find(text_id[len(kind.prefix) :], text)
-    if row is None or (within is not None and row.organization_id != within):
-        return KeyCheckResult(refusal=invalid_key())
+    cache.drop(prefixed_id)
+    versions = read_versions_of_key(prefixed_id)
+    row = kind.rows.find(prefixed_id[len(kind.prefix) :], text)
+    if row is None or (organization_id is not None and row.organization_id != organization_id):
+        return KeyCheckResult(refusal=invalid_key_error())
     if row.pepper_id != current_pepper():
-        kind.redigest(row.pk, row.digest, digest_for(text))
-    refusal = _state(row)
+        kind.redigest(row.pk, row.digest, digest_with_current_pepper(text))
+    refusal = _status_error(row)
     if refusal is not None:
         return KeyCheckResult(key=row, refusal=refusal)
-    if known is not None:
-        _remember(text_id, row, known, kind)
-    return _result(row, rate_limits.consume(_windows(row, address), cost=cost), address)
+    if versions is not None:
+        _cache_row(prefixed_id, row, versions, kind)
+    return _result_of(row, rate_limits.consume(_windows(row, address), cost=cost), address)
 
 
 def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
     """Return the key's windows and, where it has a limit per address, that of the address."""
-    if not row.per_address:
+    if not row.limit_per_address:
         return row.windows
-    bucket = f"{row.pk.hex}:{address_network(address)}"
-    return (*row.windows, Window("address", bucket, row.per_address, 60))
+    bucket = f"{row.pk.hex}:{rate_limit_address(address)}"
+    return (*row.windows, Window("address", bucket, row.limit_per_address, 60))
 
 
-def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kind: KeyKind) -> None:
+def _cache_row(prefixed_id: str, row: KeyRow, versions: tuple[tuple[str, str], ...], kind: KeyKind) -> None:
     organization = read_versions([f"v:o:{row.organization_id.hex}"])
     if organization is None:
         return
     # The organization's version was read after its row, so read the row again in case it changed in between.
-    again = kind.rows.get(text_id[len(kind.prefix) :])
-    if again is not None and again.digest == row.digest:
-        versions = known + organization
-        packed = rate_limits.pack(again.windows, versions)
-        cache.put(text_id, _Cached(again, versions, time.monotonic(), packed))
+    reread = kind.rows.get(prefixed_id[len(kind.prefix) :])
+    if reread is not None and reread.digest == row.digest:
+        versions = versions + organization
+        packed = rate_limits.pack(reread.windows, versions)
+        cache.put(prefixed_id, _Cached(reread, versions, time.monotonic(), packed))
 
 
-def _result(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyCheckResult:
+def _result_of(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyCheckResult:
     if not decision.allowed:
         wait = decision.retry_after
         return KeyCheckResult(
             row, RateLimited(f"Rate limit exceeded. Try again in {wait} seconds.", wait), decision.states
         )
-    return KeyCheckResult(row, _access(row, address), decision.states)
+    return KeyCheckResult(row, _access_error(row, address), decision.states)
 
 
-def invalid_key() -> Unauthorized:
+def invalid_key_error() -> Unauthorized:
     """Return the error for malformed, unknown and wrong keys alike."""
     return Unauthorized("Invalid API key provided.", "invalid_api_key")
 
 
-def _state(row: KeyRow) -> Unauthorized | None:
+def _status_error(row: KeyRow) -> Unauthorized | None:
     refusal = row.refusal(time.time())
     return None if refusal is None else Unauthorized(refusal.text, refusal.code)
 
 
-def _access(row: KeyRow, address: str) -> Forbidden | None:
+def _access_error(row: KeyRow, address: str) -> Forbidden | None:
     if row.organization_status in (SUSPENDED, CLOSED):
         message = f"This organization is {row.organization_status}. Contact the vendor's team."
         return Forbidden(message, "organization_suspended")
-    if row.parsed_networks and not _inside(address, row.parsed_networks):
+    if row.parsed_networks and not _is_in_networks(address, row.parsed_networks):
         return Forbidden("This key may not be used from this address.", "ip_not_allowed")
-    if row.type_is_off:
+    if row.is_type_disabled:
         return Forbidden("Keys of this type are switched off for this organization. Contact the vendor's team.")
     if row.restriction is not None and not was_address_used(row.pk, address):
         return Forbidden(row.restriction.elsewhere, row.restriction.code)
     return None
 
 
-def _inside(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def _is_in_networks(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -201,7 +201,7 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
         permissions=row.permissions,
         grantable=row.permissions,
         disabled_scopes=row.disabled_scopes,
-        read_only_reason=None if row.restriction is None else (row.restriction.writing, row.restriction.code),
+        read_only_reason=None if row.restriction is None else (row.restriction.write_error, row.restriction.code),
         bounds=row.bounds,
         address=address,
         user_agent=user_agent,
@@ -213,9 +213,9 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
 # Versions: random values in Redis, replaced whenever data changes that a row was read from.
 
 
-def read_versions_of_key(text_id: str) -> tuple[tuple[str, str], ...] | None:
+def read_versions_of_key(prefixed_id: str) -> tuple[tuple[str, str], ...] | None:
     """Return the current versions of a key and of the catalog of types and scopes, or None without Redis."""
-    return read_versions([f"v:k:{text_id}", CATALOGUE])
+    return read_versions([f"v:k:{prefixed_id}", CATALOGUE])
 
 
 def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
@@ -230,7 +230,7 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
         values: list[Any] = pipe.execute()[-1]
         return values
 
-    values = shared.call_redis(read)
+    values = portal_redis.call_redis(read)
     if values is None or any(value is None for value in values):
         return None
     return tuple((name, value.decode()) for name, value in zip(names, values, strict=True))
@@ -240,26 +240,26 @@ def renew_version(name: str) -> None:
     """Set a new version after the commit, which invalidates every process's cached rows."""
     key = rate_limits.PREFIX + name
     transaction.on_commit(
-        lambda: shared.call_redis(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS))
+        lambda: portal_redis.call_redis(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS))
     )
 
 
-def key_changed(prefix: str, key_id: str) -> None:
+def invalidate_key(prefix: str, key_id: str) -> None:
     """Invalidate the key in every process's cache."""
     renew_version(f"v:k:{prefix}{key_id}")
 
 
-def organization_changed(organization_id: uuid.UUID) -> None:
+def invalidate_organization(organization_id: uuid.UUID) -> None:
     """Invalidate the organization's keys in every process's cache."""
     renew_version(f"v:o:{organization_id.hex}")
 
 
-def catalogue_changed() -> None:
+def invalidate_catalogue() -> None:
     """Invalidate every key in every process's cache, after a change of a type or scope."""
     renew_version(CATALOGUE)
 
 
-def digest_for(text: str) -> tuple[str, str]:
+def digest_with_current_pepper(text: str) -> tuple[str, str]:
     """Return (digest, pepper id) under the current pepper."""
     pepper_id = current_pepper()
     return digest(text, pepper_id), pepper_id

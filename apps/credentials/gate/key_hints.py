@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from apps.base.crypto.secrets import CHECKSUM_LENGTH, ID_LENGTH, KEY, SECRET_LENGTH
-from apps.base.web.middleware import as_typed
+from apps.base.web.middleware import decode_header
 
 PREFIX = re.compile(r"(?<![\w.-])ip[ks]_", re.ASCII)
 KEY_LENGTH = len("ipk_") + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
@@ -46,7 +46,7 @@ def hint(text: str) -> str:
     """Return a hint on a text that is not a key; empty for a well-formed key or an unrecognized text."""
     if KEY.fullmatch(text):
         return ""
-    text = as_typed(text[:MAX_EXAMINED_LENGTH])
+    text = decode_header(text[:MAX_EXAMINED_LENGTH])
     for pattern, sentence in PATTERNS:
         if pattern.match(text):
             return sentence

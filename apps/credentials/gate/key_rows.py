@@ -24,8 +24,8 @@ COLUMNS = (
 )
 ORGANIZATION_COLUMNS = ("id", "name", "slug", "status")
 KEY_ID, DIGEST, PEPPER = (COLUMNS.index(name) for name in ("key_id", "digest", "pepper_id"))
-SINCE = slice(len(COLUMNS) - len(key_status.STATUS_COLUMNS), len(COLUMNS))
-OWN = len(COLUMNS) + len(ORGANIZATION_COLUMNS)
+STATUS_SLICE = slice(len(COLUMNS) - len(key_status.STATUS_COLUMNS), len(COLUMNS))
+EXTRA_START = len(COLUMNS) + len(ORGANIZATION_COLUMNS)
 SELECT = """
 SELECT {columns}
 FROM (SELECT * FROM {table} WHERE key_id >= %s ORDER BY key_id LIMIT 1) k
@@ -55,7 +55,7 @@ class KeyRow:
     organization_slug: str
     organization_status: str
     key_type: str
-    type_is_off: bool
+    is_type_disabled: bool
     scopes: tuple[str, ...]
     permissions: frozenset[str]
     disabled_scopes: frozenset[str]
@@ -66,7 +66,7 @@ class KeyRow:
     networks: tuple[str, ...]
     windows: tuple[Window, ...]
     # Requests per minute from one address, for keys that many devices share; 0: no limit.
-    per_address: int = 0
+    limit_per_address: int = 0
     # Computed once per row, not once per request.
     parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(init=False, repr=False)
     bounds: Bounds = field(init=False, repr=False)
@@ -130,8 +130,8 @@ class RowSource:
             return row
 
     def _key_row(self, row: tuple[Any, ...]) -> KeyRow:
-        pk, name, key_id, last_four, digest, pepper_id, networks, created_at, expires_at = row[: SINCE.start]
-        organization_pk, organization_name, organization_slug, organization_status = row[len(COLUMNS) : OWN]
+        pk, name, key_id, last_four, digest, pepper_id, networks, created_at, expires_at = row[: STATUS_SLICE.start]
+        organization_pk, organization_name, organization_slug, organization_status = row[len(COLUMNS) : EXTRA_START]
         organization_id, key_pk = as_uuid(organization_pk), as_uuid(pk)
         fields: dict[str, Any] = {
             "kind": self.kind,
@@ -149,11 +149,13 @@ class RowSource:
             "created_at": as_seconds(created_at) or 0.0,
             "expires_at": as_seconds(expires_at),
             "since": frozenset(
-                column for column, at in zip(key_status.STATUS_COLUMNS, row[SINCE], strict=True) if at is not None
+                column
+                for column, at in zip(key_status.STATUS_COLUMNS, row[STATUS_SLICE], strict=True)
+                if at is not None
             ),
             "networks": tuple(as_json(networks)),
         }
-        return self.build(fields, *row[OWN:])
+        return self.build(fields, *row[EXTRA_START:])
 
 
 def as_uuid(value: Any) -> uuid.UUID:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from apps.base import redis as shared
+from apps.base import redis as portal_redis
 
 PREFIX = "portal:"
 SWEEP_AT = 10_000
@@ -177,7 +177,7 @@ def consume(
     """
     if not windows and not versions:
         return ALLOWED
-    answer = _ask(packed or pack(windows, versions, cost), windows, versions, cost)
+    answer = _run_script(packed or pack(windows, versions, cost), windows, versions, cost)
     if answer is None:
         return Decision(False, stale=True) if versions else memory.consume(windows, cost)
     if answer[0] == -1:
@@ -197,7 +197,10 @@ def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
     windows = [state.window for state in states]
     if windows:
         names = [f"{PREFIX}w:{window.bucket}" for window in windows]
-        if not settings.REDIS_URL or shared.send(shared.pack("EVAL", REFUND_SCRIPT, len(names), *names)) is None:
+        if (
+            not settings.REDIS_URL
+            or portal_redis.send(portal_redis.pack("EVAL", REFUND_SCRIPT, len(names), *names)) is None
+        ):
             memory.refund(windows)
     return tuple(state._replace(remaining=min(state.window.limit, state.remaining + 1)) for state in states)
 
@@ -218,14 +221,16 @@ def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), co
     words += [len(versions), cost, *(value for _, value in versions)]
     for window in windows:
         words += [window.limit, window.seconds * 1000]
-    return shared.pack(*words)
+    return portal_redis.pack(*words)
 
 
-def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int) -> list[int] | None:
-    answers = shared.send(packed)
-    if answers is not None and shared.is_unknown_script(answers[0]):
+def _run_script(
+    packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int
+) -> list[int] | None:
+    answers = portal_redis.send(packed)
+    if answers is not None and portal_redis.is_unknown_script(answers[0]):
         # A restarted or flushed Redis does not know the script: send its source once.
-        answers = shared.send(pack(windows, versions, cost, CONSUME_SCRIPT))
+        answers = portal_redis.send(pack(windows, versions, cost, CONSUME_SCRIPT))
     return None if answers is None else answers[0]
 
 

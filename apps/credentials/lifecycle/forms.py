@@ -16,7 +16,14 @@ from apps.base.extension_points.descendants import Descendant
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.timestamps import format_date_for_reader
-from apps.base.web.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token, number_field
+from apps.base.web.forms import (
+    AlreadySubmitted,
+    PlainTextField,
+    StepUpForm,
+    add_action_errors,
+    form_token,
+    number_field,
+)
 from apps.credentials.key_status import CHANGES
 from apps.credentials.models import SecretKey
 from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, MAX_OVERLAP, Lifetime
@@ -39,13 +46,13 @@ class LifetimeForm(StepUpForm):
     expires = forms.ChoiceField(label=_("Expires"))
     custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
 
-    def offer_lifetimes(self, usual: Sequence[str], longest: int | None, proposed: int | None) -> None:
+    def set_lifetime_choices(self, default_days: Sequence[str], longest: int | None, initial_days: int | None) -> None:
         """Set the choices; a longer lifetime than offered is refused by the action.
 
-        ``usual``: the presets in days; ``longest`` and ``proposed``: in days, None for no expiry.
+        ``default_days``: the presets in days; ``longest`` and ``initial_days``: in days, None for no expiry.
         """
         now = timezone.now()
-        labels = {days: _in_days(int(days), now) for days in usual}
+        labels = {days: _in_days(int(days), now) for days in default_days}
         labels |= {CUSTOM: gettext("Other number of days"), NEVER: gettext("No expiry")}
         cast(forms.ChoiceField, self.fields["expires"]).choices = list(labels.items())
         if longest is not None:
@@ -53,13 +60,13 @@ class LifetimeForm(StepUpForm):
             cast(forms.Select, self.fields["expires"].widget).choices = [(word, labels[word]) for word in shown]
             self.fields["custom_days"].help_text = _until_at_most(longest, now)
             self.fields["custom_days"].widget.attrs["max"] = longest
-        word = NEVER if proposed is None else str(proposed)
+        word = NEVER if initial_days is None else str(initial_days)
         self.fields["expires"].initial = word if word in labels else CUSTOM
-        self.fields["custom_days"].initial = proposed
+        self.fields["custom_days"].initial = initial_days
 
     def clean(self) -> dict[str, Any]:
         """Ask for the number of days where that way was chosen."""
-        return _asked_for_days(self, super().clean() or {}, "expires")
+        return _require_custom_days(self, super().clean() or {}, "expires")
 
     @property
     def lifetime(self) -> Lifetime:
@@ -70,7 +77,7 @@ class LifetimeForm(StepUpForm):
         return Lifetime.days(self.cleaned_data["custom_days"] if chosen == CUSTOM else int(chosen))
 
 
-def _asked_for_days(form: forms.Form, values: dict[str, Any], choice: str) -> dict[str, Any]:
+def _require_custom_days(form: forms.Form, values: dict[str, Any], choice: str) -> dict[str, Any]:
     if values.get(choice) == CUSTOM and not values.get("custom_days") and "custom_days" not in form.errors:
         form.add_error("custom_days", _("Say how many days."))
     return values
@@ -101,7 +108,7 @@ class RotateKeyForm(StepUpForm):
 
     def clean(self) -> dict[str, Any]:
         """Ask for the number of days where that way was chosen."""
-        return _asked_for_days(self, super().clean() or {}, "overlap")
+        return _require_custom_days(self, super().clean() or {}, "overlap")
 
     @property
     def overlap_seconds(self) -> int:
@@ -132,7 +139,7 @@ class KeyChangeForm(StepUpForm):
         """Return context for the page besides the form."""
         return {}
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of the action."""
         raise NotImplementedError
 
@@ -140,7 +147,7 @@ class KeyChangeForm(StepUpForm):
 class ReasonForm(StepUpForm):
     """A reason for disabling, revoking or removing something."""
 
-    reason = LineField(
+    reason = PlainTextField(
         label=_("Reason"),
         required=False,
         max_length=200,
@@ -181,7 +188,7 @@ class RevokeKeyForm(DisableKeyForm):
             )
         self.order_fields(["reason", "successors", "confirm_name", "confirm", "confirm_password"])
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of the revoke action; ``successors`` only where the key has some."""
         return {name: self.cleaned_data[name] for name in ("reason", "successors") if name in self.fields}
 
@@ -204,7 +211,7 @@ class EndDescendantsForm(ReasonForm):
         field.choices = [(each.id, _line(each)) for each in found]
         field.initial = [each.id for each in found]
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``end_descendants``."""
         return {"only": self.cleaned_data["only"], "reason": self.cleaned_data["reason"]}
 
@@ -243,7 +250,7 @@ def try_change(
         with transaction.atomic():
             form.consume_token()
             change(actor=form.request.actor, key_id=key.public_id, **values)
-    except AlreadySent:
+    except AlreadySubmitted:
         pass  # applied by the first submission
     except PortalError as error:
         add_action_errors(form, error, field_names)

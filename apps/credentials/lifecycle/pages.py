@@ -24,9 +24,9 @@ from apps.base.actor import Actor
 from apps.base.errors import PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, StepUpForm, add_action_errors
+from apps.base.web.forms import AlreadySubmitted, StepUpForm, add_action_errors
 from apps.base.web.one_time_secrets import one_time_secret_response
-from apps.base.web.pages import FORM, org_page
+from apps.base.web.pages import FORM_METHODS, org_page
 from apps.credentials.key_status import CHANGES
 from apps.credentials.lifecycle import transitions
 from apps.credentials.lifecycle.forms import (
@@ -72,7 +72,7 @@ class KeyPages:
     change_form: Callable[..., KeyChangeForm]
     list_route: Callable[[Any], str]
     list_label: Promise
-    released: Promise
+    released_message: Promise
 
     @property
     def section(self) -> str:
@@ -90,32 +90,32 @@ class KeyPages:
 
 def lifecycle_urls(one_key: str, keys: KeyPages, permission: Permission) -> list[URLPattern]:
     """Return the routes of the pages that change a key; ``one_key``: the path of a key's page."""
-    guard = org_page(permission, nav=keys.section, methods=FORM)
+    decorator = org_page(permission, nav=keys.section, methods=FORM_METHODS)
     return [
-        path(f"{one_key}{word}/", guard(partial(_if_possible, keys, word)), name=f"{keys.name}_{word}")
+        path(f"{one_key}{word}/", decorator(partial(_serve_if_applicable, keys, word)), name=f"{keys.name}_{word}")
         for word in PAGES
     ]
 
 
-def _if_possible(keys: KeyPages, word: str, request: PortalRequest, **ids: str) -> HttpResponse:
+def _serve_if_applicable(keys: KeyPages, word: str, request: PortalRequest, **ids: str) -> HttpResponse:
     """Serve a page, or redirect to the key's page where its state does not allow the change."""
     (key_id,) = ids.values()
     key = keys.find(request, key_id)
     is_possible = CHANGES[word].applies_to(key) if word in CHANGES else not key.has_ended
-    return PAGES[word](request, keys, key) if is_possible else _back(request, keys, key)
+    return PAGES[word](request, keys, key) if is_possible else _redirect_to_key(request, keys, key)
 
 
 def edit(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Show the edit form, then save."""
-    form = keys.change_form(_sent(request), request=request, key=key)
-    if form.is_valid() and try_change(form, keys.actions["update"], key, form.field_names, **form.for_action()):
-        return _back(request, keys, key, _("Saved. The next call with the key is judged by it."))
-    return _ask(request, keys, "edit", form, {"key": keys.view_models.facts(key, None), **form.extra_context()})
+    form = keys.change_form(_post_data(request), request=request, key=key)
+    if form.is_valid() and try_change(form, keys.actions["update"], key, form.field_names, **form.action_arguments()):
+        return _redirect_to_key(request, keys, key, _("Saved. The next call with the key is judged by it."))
+    return _render_form(request, keys, "edit", form, {"key": keys.view_models.facts(key, None), **form.extra_context()})
 
 
 def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Ask for the overlap, then show the new key."""
-    form = RotateKeyForm(_sent(request), request=request)
+    form = RotateKeyForm(_post_data(request), request=request)
     if form.is_valid():
         issue = partial(
             keys.actions["rotate"],
@@ -133,41 +133,41 @@ def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
         **overlap_context(key, timezone.now()),
         "new_expires_at": keys.expiry_of_successor(key),
     }
-    return _ask(request, keys, "rotate", form, context)
+    return _render_form(request, keys, "rotate", form, context)
 
 
 def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Ask for a reason, then disable the key."""
-    form = DisableKeyForm(_sent(request), request=request)
+    form = DisableKeyForm(_post_data(request), request=request)
     if form.is_valid() and try_change(form, keys.actions["disable"], key, reason=form.cleaned_data["reason"]):
-        return _back(request, keys, key, _("“%(name)s” is disabled. Calls with it are refused."))
-    return _ask(request, keys, "disable", form, keys.view_models.impact(request.actor, key))
+        return _redirect_to_key(request, keys, key, _("“%(name)s” is disabled. Calls with it are refused."))
+    return _render_form(request, keys, "disable", form, keys.view_models.impact(request.actor, key))
 
 
 def enable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Enable a disabled key with one click."""
     done = _("“%(name)s” works again, from its next call on.")
-    return _at_one_click(request, keys, key, "enable", done)
+    return _apply_without_form(request, keys, key, "enable", done)
 
 
 def release(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Release a key from quarantine with one click."""
-    return _at_one_click(request, keys, key, "release", str(keys.released))
+    return _apply_without_form(request, keys, key, "release", str(keys.released_message))
 
 
 def revoke(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Show what the revocation would break, then revoke the key."""
     impact = keys.view_models.impact(request.actor, key)
     form = RevokeKeyForm(
-        _sent(request),
+        _post_data(request),
         request=request,
         key_name=key.name,
         recently_used=impact["recently_used"],
-        successors=transitions.own_successors(key),
+        successors=transitions.self_issued_successors(key),
     )
-    if form.is_valid() and try_change(form, keys.actions["revoke"], key, **form.for_action()):
-        return _back(request, keys, key, _("“%(name)s” is revoked. Its next call is refused."))
-    return _ask(request, keys, "revoke", form, {"danger": True, **impact})
+    if form.is_valid() and try_change(form, keys.actions["revoke"], key, **form.action_arguments()):
+        return _redirect_to_key(request, keys, key, _("“%(name)s” is revoked. Its next call is refused."))
+    return _render_form(request, keys, "revoke", form, {"danger": True, **impact})
 
 
 PAGES = {
@@ -192,7 +192,7 @@ def issue_and_show(
         with transaction.atomic():
             form.consume_token()
             key, text = issue()
-    except AlreadySent:
+    except AlreadySubmitted:
         return _already_shown(request, keys, existing.order_by("-pk").first(), list_route)
     except PortalError as error:
         add_action_errors(form, error, field_names)
@@ -212,24 +212,24 @@ def _already_shown(request: PortalRequest, keys: KeyPages, key: SecretKey | None
     return render(request, "credentials/already_shown.html", context, status=409)
 
 
-def _sent(request: PortalRequest) -> Any:
+def _post_data(request: PortalRequest) -> Any:
     return request.POST if request.method == "POST" else None
 
 
-def _back(request: PortalRequest, keys: KeyPages, key: SecretKey, done: str = "") -> HttpResponse:
+def _redirect_to_key(request: PortalRequest, keys: KeyPages, key: SecretKey, done: str = "") -> HttpResponse:
     if done:
         messages.success(request, done % {"name": key.name})
     return redirect(keys.name, request.organization.slug, key.public_id)
 
 
-def _ask(request: PortalRequest, keys: KeyPages, word: str, form: StepUpForm, context: Context) -> HttpResponse:
+def _render_form(request: PortalRequest, keys: KeyPages, word: str, form: StepUpForm, context: Context) -> HttpResponse:
     context = {"form": form, **context}
     return render(request, f"{keys.section}/{word}.html", context, status=422 if form.errors else 200)
 
 
-def _at_one_click(request: PortalRequest, keys: KeyPages, key: SecretKey, word: str, done: str) -> HttpResponse:
+def _apply_without_form(request: PortalRequest, keys: KeyPages, key: SecretKey, word: str, done: str) -> HttpResponse:
     """Apply the change where step-up confirmation is recent, else ask for it."""
     form = ConfirmForm.of(request)
     if form.is_valid() and try_change(form, keys.actions[word], key):
-        return _back(request, keys, key, done)
-    return _ask(request, keys, word, form, {"key": keys.view_models.facts(key, None)})
+        return _redirect_to_key(request, keys, key, done)
+    return _render_form(request, keys, word, form, {"key": keys.view_models.facts(key, None)})

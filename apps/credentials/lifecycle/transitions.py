@@ -18,10 +18,10 @@ from apps.base.actor import Actor
 from apps.base.crypto.secrets import new_key
 from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import Row, creator
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
 from apps.credentials.gate import key_check
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.credentials.key_status import CHANGES, STATUSES
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.rules import check_reason
@@ -32,7 +32,7 @@ Key = TypeVar("Key", bound=SecretKey)
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     """Save a new key and return it with the key in plain text, which is not stored."""
     made = new_key(model.key_prefix)
-    digest, pepper_id = key_check.digest_for(made.text)
+    digest, pepper_id = key_check.digest_with_current_pepper(made.text)
     values.setdefault("organization_id", actor.organization_id)
     key = model(
         key_id=made.key_id,
@@ -62,17 +62,17 @@ def lock_creator(actor: Actor) -> None:
 
     Call it before any other row is locked: a revocation or leak report is then either seen here, or sees the new key.
     """
-    kind = next((kind for kind in KINDS.values() if kind.kind == actor.kind), None)
+    kind = next((kind for kind in KEY_KINDS.values() if kind.kind == actor.kind), None)
     if kind is None or actor.pk is None:
         return
     status = STATUSES[kind.keys().select_for_update().get(pk=actor.pk).status]
     if status.refusal is not None:
         raise Unauthorized(_("This key no longer works. Use another one."), status.refusal.code)
     if status.restriction is not None:
-        raise Forbidden(status.restriction.writing, status.restriction.code)
+        raise Forbidden(status.restriction.write_error, status.restriction.code)
 
 
-def own_successors(key: Key) -> list[Key]:
+def self_issued_successors(key: Key) -> list[Key]:
     """Return the active keys that the key created by rotating itself, and their own successors, oldest first.
 
     The holder of a key also received those, in the response to the rotation. A successor that another user or key
@@ -94,7 +94,9 @@ def require_changeable(key: SecretKey) -> None:
         raise Conflict(why)
 
 
-def change(key: SecretKey, name: str, *, actor: Actor, expected: Expected = ANY_VERSION, reason: str = "") -> bool:
+def change(
+    key: SecretKey, name: str, *, actor: Actor, expected: ExpectedVersion = ANY_VERSION, reason: str = ""
+) -> bool:
     """Apply and record a change of ``CHANGES``; return whether the key changed. Conflict for a revoked or expired key.
 
     The reason is used when a state is set. When one is cleared, other states of the key apply again.
@@ -112,7 +114,7 @@ def change(key: SecretKey, name: str, *, actor: Actor, expected: Expected = ANY_
     changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
     if wanted.sets:
         changes["reason"] = [None, reason]
-    audit.record_change(actor, f"{KINDS[key.key_prefix].kind}.{wanted.done}", key, changes)
+    audit.record_change(actor, f"{KEY_KINDS[key.key_prefix].kind}.{wanted.done}", key, changes)
     return True
 
 
@@ -129,9 +131,9 @@ def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict
         "status_changed_at": now,
         "updated_at": now,
     }
-    rows = {kind.kind: kind.keys().filter(organization_id=organization_id) for kind in KINDS.values()}
+    rows = {kind.kind: kind.keys().filter(organization_id=organization_id) for kind in KEY_KINDS.values()}
     revoked = {name: found.live(now).update(**values) for name, found in rows.items()}
-    key_check.organization_changed(organization_id)
+    key_check.invalidate_organization(organization_id)
     return revoked
 
 
@@ -148,7 +150,7 @@ def _change(key: SecretKey, actor: Actor, reason: str, field: str, at: datetime 
     changed = type(key).objects.filter(pk=key.pk, **before).update(**values)
     for name, value in values.items():
         setattr(key, name, value)
-    key_check.key_changed(key.key_prefix, key.key_id)
+    key_check.invalidate_key(key.key_prefix, key.key_id)
     return bool(changed)
 
 
@@ -175,7 +177,7 @@ def replace(
         "replaced_by": [None, successor.public_id],
         "expires_at": [before, format_timestamp(key.expires_at)],
     }
-    audit.record_change(actor, f"{KINDS[key.key_prefix].kind}.rotated", key, changes)
+    audit.record_change(actor, f"{KEY_KINDS[key.key_prefix].kind}.rotated", key, changes)
     return successor, text
 
 
@@ -192,13 +194,13 @@ def _begin_overlap(key: SecretKey, expires_at: datetime, actor: Actor, now: date
             "updated_at",
         ]
     )
-    key_check.key_changed(key.key_prefix, key.key_id)
+    key_check.invalidate_key(key.key_prefix, key.key_id)
 
 
 def _end_overlap(predecessor: SecretKey, now: datetime) -> None:
     rows = type(predecessor).objects.filter(pk=predecessor.pk, revoked_at=None, expires_at__gt=now)
     if rows.update(expires_at=now, updated_at=now):
-        key_check.key_changed(predecessor.key_prefix, predecessor.key_id)
+        key_check.invalidate_key(predecessor.key_prefix, predecessor.key_id)
 
 
 def lifetime_of(key: SecretKey) -> timedelta | None:

@@ -10,13 +10,13 @@ from django.http import HttpResponseBase
 
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import is_recently_confirmed, redirect_to_reauthentication
-from apps.base.web.pages import READING, check_method
+from apps.base.web.pages import READ_METHODS, check_method
 from apps.orgs.accounts.account_actor import account_actor
 
 Page = Callable[..., HttpResponseBase]
 
 
-def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> Callable[[Page], Page]:
+def account_page(*, methods: tuple[str, ...] = READ_METHODS, confirmed: bool = False) -> Callable[[Page], Page]:
     """Require a sign-in for a page of one's own account and set ``request.actor`` to the user.
 
     ``confirmed``: require a confirmation of identity within the last 15 minutes, also for GET; otherwise redirect to
@@ -25,7 +25,7 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
 
     def decorate(page: Page) -> Page:
         @wraps(page)
-        def guarded(request: PortalRequest, **values: Any) -> HttpResponseBase:
+        def wrapper(request: PortalRequest, **values: Any) -> HttpResponseBase:
             check_method(request, methods)
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
@@ -34,9 +34,9 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
                 return redirect_to_reauthentication(request.get_full_path())
             return page(request, **values)
 
-        guarded.methods = methods  # type: ignore[attr-defined]  # a function takes any attribute
-        guarded.confirmed = confirmed  # type: ignore[attr-defined]  # a function takes any attribute
-        return guarded
+        wrapper.methods = methods  # type: ignore[attr-defined]  # a function takes any attribute
+        wrapper.confirmed = confirmed  # type: ignore[attr-defined]  # a function takes any attribute
+        return wrapper
 
     return decorate
 

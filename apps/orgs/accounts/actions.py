@@ -15,11 +15,16 @@ from django.utils.translation import gettext_lazy
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
-from apps.base.text.mail_addresses import canonical_address
+from apps.base.text.email_validation import normalize_email
 from apps.base.web import sessions
-from apps.orgs.accounts.email_addresses import account_of
-from apps.orgs.accounts.provisional import end_provisional_access, request_owner_confirmation
-from apps.orgs.accounts.security_events import mail_change, mail_new_browser, publish_everywhere, record_everywhere
+from apps.orgs.accounts.email_addresses import account_of_address
+from apps.orgs.accounts.provisional import end_provisional_access, offer_reserved_memberships
+from apps.orgs.accounts.security_events import (
+    mail_account_change,
+    mail_new_browser,
+    publish_everywhere,
+    record_everywhere,
+)
 from apps.orgs.mail import outbox
 from apps.orgs.models import User
 
@@ -73,7 +78,7 @@ def _set_password(actor: Actor, user: User, password_hash: str, what: Promise) -
     user.save(update_fields=["password", "session_epoch", "updated_at"])
     sessions.end_sessions(user)
     record_everywhere(actor, user, "user.password_changed")
-    mail_change(actor, user, what)
+    mail_account_change(actor, user, what)
     return user
 
 
@@ -84,14 +89,14 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
     An address of another account is accepted too but gets no mail: the page must not reveal who has an account.
     """
     user = lock_account(actor)
-    wanted = canonical_address(email)
+    new_email = normalize_email(email)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
-    if wanted == canonical_address(user.email):
+    if new_email == normalize_email(user.email):
         return False
-    address = EmailAddress.objects.create(user=user, email=wanted, primary=False, verified=False)
-    outbox.enqueue_link(to=wanted, template="confirm_address", regarding=str(address.pk))
-    record_everywhere(actor, user, "user.email_change_asked", {"email": [user.email, wanted]})
-    mail_change(actor, user, gettext_lazy("Somebody asked to change the address of your account"))
+    address = EmailAddress.objects.create(user=user, email=new_email, primary=False, verified=False)
+    outbox.enqueue_link(to=new_email, template="confirm_address", regarding=str(address.pk))
+    record_everywhere(actor, user, "user.email_change_asked", {"email": [user.email, new_email]})
+    mail_account_change(actor, user, gettext_lazy("Somebody asked to change the address of your account"))
     return True
 
 
@@ -99,10 +104,10 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
 def send_confirmation(*, actor: Actor) -> bool:
     """Mail the link again to the unconfirmed address: the new one, else the account's own."""
     user = lock_account(actor)
-    waiting = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
-    if waiting is not None:
-        outbox.enqueue_link(to=waiting.email, template="confirm_address", regarding=str(waiting.pk))
-    return waiting is not None
+    unconfirmed = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
+    if unconfirmed is not None:
+        outbox.enqueue_link(to=unconfirmed.email, template="confirm_address", regarding=str(unconfirmed.pk))
+    return unconfirmed is not None
 
 
 @transaction.atomic
@@ -121,25 +126,25 @@ def confirm_address(*, actor: Actor, address_id: int) -> User:
         with transaction.atomic():
             user = lock_account(actor)
             address = EmailAddress.objects.filter(user=user, pk=address_id, verified=False).first()
-            if address is None or account_of(address.email) not in (None, user):
+            if address is None or account_of_address(address.email) not in (None, user):
                 raise Conflict(_("This address cannot be confirmed any more."))
             if address.email == user.email:
-                _confirm_own(actor, user, address)
+                _confirm_own_address(actor, user, address)
             else:
-                _move_to(actor, user, address)
+                _replace_address(actor, user, address)
     except IntegrityError:
         raise Conflict(_("This address cannot be confirmed any more.")) from None
     return user
 
 
-def _confirm_own(actor: Actor, user: User, address: EmailAddress) -> None:
+def _confirm_own_address(actor: Actor, user: User, address: EmailAddress) -> None:
     address.verified = address.primary = True
     address.save(update_fields=["verified", "primary"])
     end_provisional_access(user, keep_password=False)
     record_everywhere(actor, user, "user.email_confirmed")
 
 
-def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
+def _replace_address(actor: Actor, user: User, address: EmailAddress) -> None:
     """Replace the account's address, notify the old one and end every session."""
     old = user.email
     outbox.enqueue(
@@ -156,7 +161,7 @@ def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
     user.address_epoch += 1
     user.save(update_fields=["email", "session_epoch", "address_epoch", "updated_at"])
     end_provisional_access(user, keep_password=False)
-    request_owner_confirmation(user)
+    offer_reserved_memberships(user)
     sessions.end_sessions(user)
     record_everywhere(actor, user, "user.email_changed", {"email": [old, user.email]})
     publish_everywhere(user, "user.updated")
@@ -184,7 +189,7 @@ def end_session(*, actor: Actor, row_id: int) -> bool:
 
 
 @transaction.atomic
-def note_sign_in(*, actor: Actor, methods: list[str], send_mail: bool = False) -> None:
+def record_sign_in(*, actor: Actor, methods: list[str], send_mail: bool = False) -> None:
     """Record a sign-in and its methods; ``send_mail``: also notify the account's address."""
     user = User.objects.get(pk=cast(UUID, actor.pk))
     record_everywhere(actor, user, "session.signed_in", {"method": [None, methods]})
@@ -193,6 +198,6 @@ def note_sign_in(*, actor: Actor, methods: list[str], send_mail: bool = False) -
 
 
 @transaction.atomic
-def note_sign_out(*, actor: Actor) -> None:
+def record_sign_out(*, actor: Actor) -> None:
     """Record a sign-out."""
     record_everywhere(actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_out")

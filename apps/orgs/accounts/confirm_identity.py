@@ -8,36 +8,36 @@ from django.shortcuts import redirect, render
 
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, sessions
-from apps.base.web.pages import BUTTON, FORM
-from apps.orgs.accounts.account_pages import next_path, own_page
-from apps.orgs.accounts.failed_sign_ins import note_wrong_confirmation
+from apps.base.web.pages import FORM_METHODS, POST_ONLY
+from apps.orgs.accounts.account_pages import account_page, next_path
+from apps.orgs.accounts.failed_sign_ins import record_wrong_confirmation
 from apps.orgs.accounts.forms import ConfirmForm, PasskeyConfirmForm
 from apps.orgs.accounts.passkeys import passkeys_possible
 from apps.orgs.accounts.sso.provider import provider_name
 from apps.orgs.models import ExternalIdentity
 
-TRIES = "10/m"
+RATE_LIMIT = "10/m"
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def confirm(request: PortalRequest) -> HttpResponse:
     """Ask for a password or code, then redirect to ``next``; without it show that the window can be closed."""
     form = ConfirmForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         return continue_to_next(request)
-    return _ask(request, form)
+    return _render_form(request, form)
 
 
-@own_page(methods=BUTTON)
+@account_page(methods=POST_ONLY)
 def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
     """Confirm by a passkey; the challenge is part of the page of ``confirm``."""
-    form_limits.check(request, "step-up-passkey", TRIES)
+    form_limits.check(request, "step-up-passkey", RATE_LIMIT)
     form = PasskeyConfirmForm(request.POST, user=request.user)
     if not form.is_valid():
-        note_wrong_confirmation(request)
+        record_wrong_confirmation(request)
         for message in form.errors.get("credential", []):
             messages.error(request, str(message))
-        return _ask(request, ConfirmForm(None, request=request))
+        return _render_form(request, ConfirmForm(None, request=request))
     row: Authenticator = form.cleaned_data["credential"]
     row.record_usage()
     sessions.record_confirmation(request, "mfa", id=row.pk, type=row.type)
@@ -50,7 +50,7 @@ def continue_to_next(request: PortalRequest) -> HttpResponse:
     return redirect(path) if path else render(request, "account/confirmed.html")
 
 
-def _ask(request: PortalRequest, form: ConfirmForm) -> HttpResponse:
+def _render_form(request: PortalRequest, form: ConfirmForm) -> HttpResponse:
     user = request.user
     types = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     context = {

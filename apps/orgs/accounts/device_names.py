@@ -28,17 +28,17 @@ SYSTEMS = (
 
 
 # Stored for an unknown address: the session list can store addresses only, and no request comes from this one.
-NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing listens there
+UNKNOWN_IP = "0.0.0.0"  # noqa: S104  nothing listens there
 
 
-def stored_address(address: str) -> str:
+def stored_ip(address: str) -> str:
     """Return an address as the session list stores it."""
-    return NO_ADDRESS if address == UNKNOWN else address
+    return UNKNOWN_IP if address == UNKNOWN else address
 
 
-def read_stored_address(stored: str) -> str:
-    """Return the address that ``stored_address`` stored."""
-    return UNKNOWN if stored == NO_ADDRESS else stored
+def read_stored_ip(stored: str) -> str:
+    """Return the address that ``stored_ip`` stored."""
+    return UNKNOWN if stored == UNKNOWN_IP else stored
 
 
 def device_name(user_agent: str) -> str:

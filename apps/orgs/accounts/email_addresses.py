@@ -8,7 +8,7 @@ from allauth.account.models import EmailAddress
 from django.db import connection
 
 from apps.base.errors import Invalid
-from apps.base.text.mail_addresses import canonical_address, spellings
+from apps.base.text.email_validation import email_spellings, normalize_email
 from apps.orgs.models import Membership, User
 
 TAKEN = "Email address is already in use."
@@ -24,40 +24,40 @@ def lock_addresses(emails: Sequence[str]) -> None:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(address, 0) AS lock "
                 "FROM unnest(%s::text[]) AS address ORDER BY lock) AS locks",
-                [[canonical_address(email) for email in emails]],
+                [[normalize_email(email) for email in emails]],
             )
 
 
-def refuse_taken(email: str) -> None:
+def check_address_free(email: str) -> None:
     """Raise Invalid if the address belongs to an account, as its own or as a further, confirmed one."""
-    if account_of(email) is not None:
+    if account_of_address(email) is not None:
         raise Invalid.field("email", TAKEN)
 
 
-def refuse_members(organization_id: uuid.UUID, email: str, but: Membership | None = None) -> None:
+def check_not_member(organization_id: uuid.UUID, email: str, exclude: Membership | None = None) -> None:
     """Raise Invalid if a member of the organization has the address; accounts elsewhere are ignored.
 
     Free of races only after ``lock_addresses``.
     """
     rows = Membership.objects.filter(organization_id=organization_id).with_address(email)
-    if (rows if but is None else rows.exclude(pk=but.pk)).exists():
+    if (rows if exclude is None else rows.exclude(pk=exclude.pk)).exists():
         raise Invalid.field("email", TAKEN)
 
 
-def is_confirmed(user: User) -> bool:
+def has_confirmed_address(user: User) -> bool:
     """Return whether the account's own address is confirmed."""
     return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
 
 
-def account_of(email: str) -> User | None:
+def account_of_address(email: str) -> User | None:
     """Return the account that an address belongs to, as its own or as a further, confirmed one.
 
     Accounts that only claim the address (``UserManager``) do not count.
     """
-    own = User.objects.owner_of(email)
+    own = User.objects.address_owner(email)
     if own is not None:
         return own
-    row = EmailAddress.objects.filter(email__in=spellings(email), verified=True).select_related("user").first()
+    row = EmailAddress.objects.filter(email__in=email_spellings(email), verified=True).select_related("user").first()
     return None if row is None else row.user
 
 

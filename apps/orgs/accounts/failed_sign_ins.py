@@ -13,17 +13,17 @@ from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest, source_of
 from apps.base.web import form_limits, second_step
-from apps.base.web.client_address import address_network
+from apps.base.web.client_address import rate_limit_address
 from apps.orgs.accounts import security_events
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.models import User
 
 FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
-AN_HOUR, A_DAY = "1000000/h", "1000000/d"
+PER_HOUR, PER_DAY = "1000000/h", "1000000/d"
 # Entries an hour for addresses without an account, over all callers.
 MAX_UNKNOWN_PER_HOUR = 100
-MAILED_AT = (5, 50, 500)
-MAILS = "3/d"
+MAIL_AT_COUNTS = (5, 50, 500)
+MAIL_LIMIT = "3/d"
 
 
 class Step(StrEnum):
@@ -42,40 +42,40 @@ for each in Step:
     FAILURES.labels(each)
 
 
-def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
+def record_failure(request: PortalRequest, step: Step, user: User | None = None) -> None:
     """Count a failed sign-in; record it if it is the first, tenth, hundredth … of its group within an hour."""
     FAILURES.labels(step).inc()
     who = f"account {user.pk}" if user else "nobody"
-    group = f"{who} {address_network(request.client_address)} {step}"
-    count = form_limits.count(request, "failed-sign-ins", AN_HOUR, per=group)
+    group = f"{who} {rate_limit_address(request.client_address)} {step}"
+    count = form_limits.count(request, "failed-sign-ins", PER_HOUR, per=group)
     if count not in (10**power for power in range(7)):
         return
     if (
         user is None
-        and form_limits.count(request, "failed-sign-ins-of-nobody", AN_HOUR, per="all") > MAX_UNKNOWN_PER_HOUR
+        and form_limits.count(request, "failed-sign-ins-of-nobody", PER_HOUR, per="all") > MAX_UNKNOWN_PER_HOUR
     ):
         return
-    security_events.note_failed_sign_in(actor=_actor(request, step, user), user=user, step=step, count=count)
+    security_events.record_failed_sign_in(actor=_actor(request, step, user), user=user, step=step, count=count)
 
 
-def note_wrong_password(request: PortalRequest, user: User | None) -> None:
+def record_wrong_password(request: PortalRequest, user: User | None) -> None:
     """Note a wrong password, or any password for an address without an account that can sign in."""
-    note(request, Step.PASSWORD, user)
+    record_failure(request, Step.PASSWORD, user)
 
 
-def note_wrong_code(request: PortalRequest, user: User, code: str) -> None:
+def record_wrong_code(request: PortalRequest, user: User, code: str) -> None:
     """Note a wrong code after a right password; from the fifth within a day the account's owner gets mails."""
     step = Step.TOTP if second_step.looks_like_totp(code) else Step.RECOVERY_CODE
-    note(request, step, user)
-    count = form_limits.count(request, "wrong-codes", A_DAY, per=f"account {user.pk}")
-    if count in MAILED_AT or second_step.is_blocked(user):
+    record_failure(request, step, user)
+    count = form_limits.count(request, "wrong-codes", PER_DAY, per=f"account {user.pk}")
+    if count in MAIL_AT_COUNTS or second_step.is_blocked(user):
         _mail(request, user)
 
 
-def note_wrong_confirmation(request: PortalRequest) -> None:
+def record_wrong_confirmation(request: PortalRequest) -> None:
     """Note a wrong password or code of a signed-in user who was asked to confirm their identity."""
     user: User = request.user
-    note(request, Step.CONFIRMATION, user)
+    record_failure(request, Step.CONFIRMATION, user)
     if second_step.is_blocked(user):
         _mail(request, user)
 
@@ -89,7 +89,7 @@ def _actor(request: PortalRequest, step: Step, user: User | None) -> Actor:
 
 def _mail(request: PortalRequest, user: User) -> None:
     try:
-        form_limits.check(request, "wrong-code-mails", MAILS, per=f"account {user.pk}")
+        form_limits.check(request, "wrong-code-mails", MAIL_LIMIT, per=f"account {user.pk}")
     except RateLimited:
         return
     security_events.mail_wrong_codes(actor=_actor(request, Step.TOTP, None), user=user)

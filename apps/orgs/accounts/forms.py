@@ -27,13 +27,13 @@ from fido2.utils import websafe_decode
 from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, second_step
-from apps.base.web.forms import LineField, MailAddressField, ReauthenticationForm, RequestForm, confirm_identity
-from apps.orgs.accounts.failed_sign_ins import note_wrong_confirmation
+from apps.base.web.forms import EmailAddressField, PlainTextField, ReauthenticationForm, RequestForm, confirm_identity
+from apps.orgs.accounts.failed_sign_ins import record_wrong_confirmation
 from apps.orgs.models import User
 
 SETUP_SALT = "portal.totp-setup"
 SETUP_SECONDS = 3600
-NOT_A_KEY = _("That key did not open the account. Try again.")
+PASSKEY_REJECTED = _("That key did not open the account. Try again.")
 
 
 # Signing in
@@ -44,7 +44,7 @@ class SignInForm(LoginForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["login"] = MailAddressField(label=_("E-mail address"), allows_legacy=True)
+        self.fields["login"] = EmailAddressField(label=_("E-mail address"), allows_legacy=True)
 
 
 class CodeForm(AuthenticateForm):
@@ -69,7 +69,7 @@ class CodeForm(AuthenticateForm):
 class ResetForm(forms.Form):
     """The address to send a link for a new password to."""
 
-    email = MailAddressField(label=_("E-mail address"), allows_legacy=True)
+    email = EmailAddressField(label=_("E-mail address"), allows_legacy=True)
 
 
 class ConfirmForm(RequestForm):
@@ -92,12 +92,12 @@ class ConfirmForm(RequestForm):
 
 
 @contextmanager
-def _refusing_malformed() -> Iterator[None]:
+def _reject_malformed() -> Iterator[None]:
     """Turn the errors of the three libraries that parse a browser's response into a ValidationError."""
     try:
         yield
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
-        raise forms.ValidationError(NOT_A_KEY) from error
+        raise forms.ValidationError(PASSKEY_REJECTED) from error
 
 
 def check_origin(credential: Any) -> None:
@@ -108,37 +108,37 @@ def check_origin(credential: Any) -> None:
     public = urlsplit(settings.PUBLIC_URL)
     client_data = json.loads(websafe_decode(credential["response"]["clientDataJSON"]))
     if client_data["origin"] != f"{public.scheme}://{public.netloc}".lower() or client_data.get("crossOrigin"):
-        raise forms.ValidationError(NOT_A_KEY)
+        raise forms.ValidationError(PASSKEY_REJECTED)
 
 
-class _ChecksOrigin:
+class _OriginCheckMixin:
     """Checks the origin of a passkey's response before the rest of it."""
 
     cleaned_data: dict[str, Any]
 
     def clean_credential(self) -> Any:
         """Return the credential that allauth verified."""
-        with _refusing_malformed():
+        with _reject_malformed():
             check_origin(self.cleaned_data["credential"])
             return super().clean_credential()  # type: ignore[misc]  # of the form that this class is mixed into
 
 
-class PasskeyStepForm(_ChecksOrigin, AuthenticateWebAuthnForm):
+class PasskeyStepForm(_OriginCheckMixin, AuthenticateWebAuthnForm):
     """The second step by a passkey."""
 
 
-class PasskeySignInForm(_ChecksOrigin, LoginWebAuthnForm):
+class PasskeySignInForm(_OriginCheckMixin, LoginWebAuthnForm):
     """Sign-in by a passkey alone."""
 
 
-class PasskeyConfirmForm(_ChecksOrigin, ReauthenticateWebAuthnForm):
+class PasskeyConfirmForm(_OriginCheckMixin, ReauthenticateWebAuthnForm):
     """Confirmation of identity by a passkey."""
 
 
 class AddPasskeyForm(AddWebAuthnForm):
     """A new passkey: its response and a name."""
 
-    name = LineField(label=_("Name"), max_length=60, required=False)
+    name = PlainTextField(label=_("Name"), max_length=60, required=False)
     passwordless = forms.BooleanField(
         label=_("Sign in with it alone"),
         required=False,
@@ -152,7 +152,7 @@ class AddPasskeyForm(AddWebAuthnForm):
         """Check the origin, then the response."""
         if not self.cleaned_data.get("credential"):
             return self.cleaned_data
-        with _refusing_malformed():
+        with _reject_malformed():
             check_origin(self.cleaned_data["credential"])
             return super().clean()
 
@@ -160,7 +160,7 @@ class AddPasskeyForm(AddWebAuthnForm):
 class RenamePasskeyForm(forms.Form):
     """The name of a passkey."""
 
-    name = LineField(label=_("Name"), max_length=60)
+    name = PlainTextField(label=_("Name"), max_length=60)
 
 
 # One's own account
@@ -169,16 +169,16 @@ class RenamePasskeyForm(forms.Form):
 class NameForm(forms.Form):
     """The name of a user."""
 
-    name = LineField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = PlainTextField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
 
 
 class AddressForm(ReauthenticationForm):
     """A new address for the account."""
 
-    email = MailAddressField(label=_("New e-mail address"))
+    email = EmailAddressField(label=_("New e-mail address"))
 
 
-class _NewPassword(RequestForm):
+class _NewPasswordForm(RequestForm):
     """A new password, twice."""
 
     password1 = SetPasswordField(label=_("New password"))
@@ -197,7 +197,7 @@ class _NewPassword(RequestForm):
         return self.cleaned_data
 
 
-class ChangePasswordForm(_NewPassword):
+class ChangePasswordForm(_NewPasswordForm):
     """A new password, after the old one."""
 
     oldpassword = PasswordField(label=_("Password now"), autocomplete="current-password")
@@ -211,12 +211,12 @@ class ChangePasswordForm(_NewPassword):
         except RateLimited as error:
             raise forms.ValidationError(str(error)) from None
         if not is_right:
-            note_wrong_confirmation(self.request)
+            record_wrong_confirmation(self.request)
             raise forms.ValidationError(_("That is not your password now."))
         return ""
 
 
-class SetPasswordForm(ReauthenticationForm, _NewPassword):
+class SetPasswordForm(ReauthenticationForm, _NewPasswordForm):
     """A first password for a user who signs in by a passkey or single sign-on."""
 
 
@@ -234,11 +234,11 @@ class TotpForm(forms.Form):
     def __init__(self, *args: Any, user: User, **options: Any) -> None:
         super().__init__(*args, **options)
         self.user = user
-        self.secret = self._sent_secret() or generate_totp_secret()
+        self.secret = self._submitted_secret() or generate_totp_secret()
         self.counter = 0
         self.initial["setup"] = signing.dumps([self.secret, str(user.pk)], salt=SETUP_SALT)
 
-    def _sent_secret(self) -> str:
+    def _submitted_secret(self) -> str:
         try:
             secret, owner = signing.loads(self.data.get("setup", ""), salt=SETUP_SALT, max_age=SETUP_SECONDS)
         except (signing.BadSignature, ValueError):
@@ -247,7 +247,7 @@ class TotpForm(forms.Form):
 
     def clean_setup(self) -> str:
         """Refuse a page that was open for more than an hour; the new page has a new secret."""
-        if not self._sent_secret():
+        if not self._submitted_secret():
             self.data = self.data.copy()
             self.data["setup"] = self.initial["setup"]
             raise forms.ValidationError(_("This page was open for too long. Scan the new picture."))
@@ -255,7 +255,7 @@ class TotpForm(forms.Form):
 
     def clean_code(self) -> str:
         """Find the time step of the code."""
-        counter = second_step.find_counter(self.secret, self.cleaned_data["code"].replace(" ", ""))
+        counter = second_step.matching_counter(self.secret, self.cleaned_data["code"].replace(" ", ""))
         if counter is None:
             raise forms.ValidationError(
                 _("That code is wrong. Is the clock of your phone right? Wait for the next one.")

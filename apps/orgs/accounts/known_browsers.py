@@ -12,7 +12,7 @@ from apps.orgs.models import User
 
 COOKIE = "__Host-known" if settings.SESSION_COOKIE_SECURE else "known"
 # The longest lifetime of a cookie in browsers.
-SECONDS = 400 * 24 * 3600
+MAX_AGE_SECONDS = 400 * 24 * 3600
 # Accounts stored in one browser: users share computers.
 MAX_ACCOUNTS = 8
 SEPARATOR = "."
@@ -20,29 +20,29 @@ SEPARATOR = "."
 
 def is_known(request: HttpRequest, user: User) -> bool:
     """Return whether the account signed in from this browser since all of its sessions were last ended."""
-    mark = _mark(user)
-    return any(constant_time_compare(mark, each) for each in _marks(request))
+    digest = _account_digest(user)
+    return any(constant_time_compare(digest, each) for each in _cookie_digests(request))
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
     """Store the account in the browser's cookie, before the accounts that it already has."""
-    mark = _mark(user)
-    marks = [mark, *(each for each in _marks(request) if each != mark)]
+    digest = _account_digest(user)
+    digests = [digest, *(each for each in _cookie_digests(request) if each != digest)]
     response.set_cookie(
         COOKIE,
-        SEPARATOR.join(marks[:MAX_ACCOUNTS]),
-        max_age=SECONDS,
+        SEPARATOR.join(digests[:MAX_ACCOUNTS]),
+        max_age=MAX_AGE_SECONDS,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
 
 
-def _marks(request: HttpRequest) -> list[str]:
-    given = request.COOKIES.get(COOKIE, "")
-    return [each for each in given.split(SEPARATOR)[:MAX_ACCOUNTS] if each.isascii() and each.isalnum()]
+def _cookie_digests(request: HttpRequest) -> list[str]:
+    cookie = request.COOKIES.get(COOKIE, "")
+    return [each for each in cookie.split(SEPARATOR)[:MAX_ACCOUNTS] if each.isascii() and each.isalnum()]
 
 
-def _mark(user: User) -> str:
+def _account_digest(user: User) -> str:
     """Return a keyed digest of the account, which does not reveal the account."""
     return salted_hmac("orgs.browsers", f"{user.pk}:{user.session_epoch}", algorithm="sha256").hexdigest()

@@ -13,16 +13,16 @@ from apps.base.errors import Busy, Conflict
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, sessions
 from apps.base.web.one_time_secrets import busy_response
-from apps.base.web.pages import FORM, check_method
+from apps.base.web.pages import FORM_METHODS, check_method
 from apps.orgs.accounts import actions
 from apps.orgs.accounts.account_actor import account_actor
-from apps.orgs.accounts.account_pages import own_page
+from apps.orgs.accounts.account_pages import account_page
 from apps.orgs.accounts.forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm
 
-MAILS = "10/h"
+MAIL_LIMIT = "10/h"
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def profile(request: PortalRequest) -> HttpResponse:
     """Change one's own name."""
     form = NameForm(request.POST if request.method == "POST" else None, initial={"name": request.user.name})
@@ -33,7 +33,7 @@ def profile(request: PortalRequest) -> HttpResponse:
     return render(request, "account/profile.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def address(request: PortalRequest) -> HttpResponse:
     """Change the address of the account; a new one takes effect when its mailed link is opened."""
     post = request.POST if request.method == "POST" else None
@@ -43,7 +43,7 @@ def address(request: PortalRequest) -> HttpResponse:
     if form.is_valid():
         with transaction.atomic():
             if actions.request_address_change(actor=request.actor, email=form.cleaned_data["email"]):
-                form_limits.check(request, "address-mails", MAILS)
+                form_limits.check(request, "address-mails", MAIL_LIMIT)
         messages.info(
             request, _("A mail with a link is on its way to the new address. Until you open it the old one stays.")
         )
@@ -64,7 +64,7 @@ def _handle_unconfirmed(request: PortalRequest) -> HttpResponse:
     else:
         with transaction.atomic():
             if actions.send_confirmation(actor=request.actor):
-                form_limits.check(request, "address-mails", MAILS)
+                form_limits.check(request, "address-mails", MAIL_LIMIT)
         messages.info(request, _("The mail is on its way once more."))
     return redirect("account_email")
 
@@ -74,7 +74,7 @@ def confirm_address(request: PortalRequest, key: str) -> HttpResponse:
 
     Otherwise the owner of a mailbox could be tricked into confirming it for someone else's account.
     """
-    check_method(request, FORM)
+    check_method(request, FORM_METHODS)
     form_limits.check(request, "confirm-address", "30/m")
     confirmation = EmailConfirmationHMAC.from_key(key)
     row = confirmation.email_address if confirmation else None
@@ -102,14 +102,14 @@ def _confirm(request: PortalRequest, row: EmailAddress, is_own: bool) -> HttpRes
     return render(request, "account/email_confirmed.html", {"has_password": user.has_usable_password()})
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def password(request: PortalRequest) -> HttpResponse:
     """Change the password, or set a first one after another confirmation; other sessions end."""
     if request.user.password_is_provisional:
         messages.error(request, _("Confirm your address first: this page sends the link. Then you choose a password."))
         return redirect("account_email")
-    kind = ChangePasswordForm if request.user.has_usable_password() else SetPasswordForm
-    form = kind(request.POST if request.method == "POST" else None, request=request)
+    form_class = ChangePasswordForm if request.user.has_usable_password() else SetPasswordForm
+    form = form_class(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         try:
             hashed = make_password(form.cleaned_data["password1"])

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict
-from apps.orgs.accounts.email_addresses import account_of
+from apps.orgs.accounts.email_addresses import account_of_address
 from apps.orgs.mail import outbox
 from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
 
@@ -31,14 +31,14 @@ def end_provisional_access(user: User, *, keep_password: bool) -> None:
         locked.session_epoch += 1
         if not keep_password:
             locked.set_unusable_password()
-        _save_as_owner(locked)
-        request_owner_confirmation(locked)
+        _save_as_address_owner(locked)
+        offer_reserved_memberships(locked)
     user.refresh_from_db()
 
 
-def _save_as_owner(user: User) -> None:
+def _save_as_address_owner(user: User) -> None:
     refusal = Conflict(_("This address belongs to another account."))
-    if account_of(user.email) not in (None, user):
+    if account_of_address(user.email) not in (None, user):
         raise refusal
     fields = ["password", "password_is_provisional", "signs_in_unverified", "session_epoch", "updated_at"]
     try:
@@ -48,26 +48,26 @@ def _save_as_owner(user: User) -> None:
         raise refusal from None
 
 
-def request_owner_confirmation(owner: User) -> None:
+def offer_reserved_memberships(owner: User) -> None:
     """Ask the owner of an address by mail to take over the memberships that organizations created for it.
 
     Memberships whose last link still works get no other one (``token_emails``).
     """
-    asked = Invitation.objects.acceptable(timezone.now()).filter(membership__user=OuterRef("pk"))
-    for claim in User.objects.claims_on(owner.email).exclude(Exists(asked)):
-        if not OutgoingMail.objects.waiting("place", claim.pk).exists():
-            announce_claim(claim)
+    offered = Invitation.objects.acceptable(timezone.now()).filter(membership__user=OuterRef("pk"))
+    for account in User.objects.provisional_accounts(owner.email).exclude(Exists(offered)):
+        if not OutgoingMail.objects.unsent_for("place", account.pk).exists():
+            enqueue_membership_offer(account)
 
 
-def announce_claim(claim: User) -> None:
+def enqueue_membership_offer(account: User) -> None:
     """Queue a mail about an account that an organization created for the address.
 
     It is sent only if there is an account elsewhere. That is looked up when it is sent, so that neither the response
     nor its time reveals it to the organization.
     """
-    outbox.enqueue_link(to=claim.email, template="place", regarding=str(claim.pk))
+    outbox.enqueue_link(to=account.email, template="place", regarding=str(account.pk))
 
 
-def send_first_link(*, user: User) -> None:
+def send_first_sign_in_link(*, user: User) -> None:
     """Mail a link by which the owner of the address verifies it and chooses a password."""
     outbox.enqueue_link(to=user.email, template="first_sign_in", regarding=str(user.pk))

@@ -56,7 +56,7 @@ def publish_everywhere(user: User, event_type: str) -> None:
         publishing.publish(organization_id=each.organization_id, event_type=event_type, data=data)
 
 
-def mail_change(actor: Actor, user: User, what: Promise) -> None:
+def mail_account_change(actor: Actor, user: User, what: Promise) -> None:
     """Mail the user what changed, when, and from where."""
     _mail(actor, user, "account_changed", {"what": what})
 
@@ -73,7 +73,7 @@ def mail_wrong_codes(*, actor: Actor, user: User) -> None:
 
 
 @transaction.atomic
-def note_failed_sign_in(*, actor: Actor, user: User | None, step: str, count: int) -> None:
+def record_failed_sign_in(*, actor: Actor, user: User | None, step: str, count: int) -> None:
     """Record ``count`` failed sign-ins; for an unknown account in the vendor's log only."""
     changes: dict[str, list[Any]] = {"step": [None, step], "failures": [None, count]}
     if user is not None:
@@ -93,9 +93,9 @@ def note_failed_sign_in(*, actor: Actor, user: User | None, step: str, count: in
         )
 
 
-def _mail(actor: Actor, user: User, template: str, words: dict[str, Any]) -> None:
+def _mail(actor: Actor, user: User, template: str, extra: dict[str, Any]) -> None:
     context = {
-        **words,
+        **extra,
         "name": user.name,
         "at": format_date_for_reader(timezone.now(), "exact"),
         "address": actor.address,

@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from apps.base.requests import PortalRequest
 from apps.orgs.accounts import known_browsers
-from apps.orgs.accounts.device_names import stored_address
+from apps.orgs.accounts.device_names import stored_ip
 
 # A session expires after 14 days without use (SESSION_COOKIE_AGE), and after 30 days in any case.
 MAX_AGE_SECONDS = 30 * 24 * 3600
-SEEN_EVERY = 300
-BEGAN, SEEN = "began", "seen"
-ACCOUNT = "/account/"
+LAST_SEEN_INTERVAL = 300
+STARTED_AT_KEY, LAST_SEEN_KEY = "began", "seen"
+ACCOUNT_PREFIX = "/account/"
 GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
@@ -33,18 +33,18 @@ class SessionLifeMiddleware:
         if request.user.is_authenticated and not known_browsers.is_known(request, request.user):
             # After a change of password the browser that stays signed in must be known again.
             known_browsers.remember(request, response, request.user)
-        if request.path_info.startswith(ACCOUNT):
+        if request.path_info.startswith(ACCOUNT_PREFIX):
             response.setdefault("Cache-Control", "no-store, private")
         return response
 
     def _check_age(self, request: PortalRequest) -> None:
         now = time.time()
-        began = request.session.setdefault(BEGAN, now)
-        if now - began > MAX_AGE_SECONDS:
+        started_at = request.session.setdefault(STARTED_AT_KEY, now)
+        if now - started_at > MAX_AGE_SECONDS:
             UserSession.objects.filter(session_key=request.session.session_key).delete()
             logout(request)
-        elif now - request.session.get(SEEN, 0) > SEEN_EVERY:
-            request.session[SEEN] = now
+        elif now - request.session.get(LAST_SEEN_KEY, 0) > LAST_SEEN_INTERVAL:
+            request.session[LAST_SEEN_KEY] = now
             self._update_last_seen(request)
 
     def _update_last_seen(self, request: PortalRequest) -> None:
@@ -54,7 +54,7 @@ class SessionLifeMiddleware:
             session_key=request.session.session_key,
             defaults={
                 "user_id": request.user.pk,
-                "ip": stored_address(request.client_address),
+                "ip": stored_ip(request.client_address),
                 "user_agent": request.META.get("HTTP_USER_AGENT", "")[:longest],
                 "last_seen_at": timezone.now(),
             },

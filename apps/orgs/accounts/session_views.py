@@ -11,19 +11,19 @@ from django.utils.translation import gettext as _
 
 from apps.base.requests import PortalRequest
 from apps.base.web import sessions
-from apps.base.web.pages import FORM
+from apps.base.web.pages import FORM_METHODS
 from apps.orgs.accounts import actions
-from apps.orgs.accounts.account_pages import own_page
-from apps.orgs.accounts.device_names import device_name, read_stored_address
+from apps.orgs.accounts.account_pages import account_page
+from apps.orgs.accounts.device_names import device_name, read_stored_ip
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def list_sessions(request: PortalRequest) -> HttpResponse:
     """List the user's sessions; sign out of one, of the others, or of all."""
     if request.method == "POST":
         return _end(request)
     rows = UserSession.objects.filter(user=request.user).order_by("-last_seen_at", "-pk")
-    live = set(
+    active_keys = set(
         Session.objects.filter(
             session_key__in=[row.session_key for row in rows], expire_date__gt=timezone.now()
         ).values_list("session_key", flat=True)
@@ -33,13 +33,13 @@ def list_sessions(request: PortalRequest) -> HttpResponse:
             "id": row.pk,
             "device": device_name(row.user_agent),
             "user_agent": row.user_agent,
-            "address": read_stored_address(row.ip),
+            "address": read_stored_ip(row.ip),
             "created_at": row.created_at,
             "last_seen_at": row.last_seen_at,
             "is_current": row.session_key == request.session.session_key,
         }
         for row in rows
-        if row.session_key in live
+        if row.session_key in active_keys
     ]
     listed.sort(key=lambda row: not row["is_current"])
     return render(request, "usersessions/usersession_list.html", {"sessions": listed})

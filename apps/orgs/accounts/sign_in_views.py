@@ -20,11 +20,11 @@ from django.shortcuts import redirect, render
 
 from apps.base.errors import Busy, Conflict
 from apps.base.requests import PortalRequest
-from apps.base.text.mail_addresses import canonical_address
+from apps.base.text.email_validation import normalize_email
 from apps.base.web import form_limits, second_step, sessions, signed_cookies
-from apps.base.web.forms import AlreadySent, consume, replace_errors
+from apps.base.web.forms import AlreadySubmitted, consume, replace_errors
 from apps.base.web.one_time_secrets import busy_response
-from apps.base.web.pages import FORM, check_method
+from apps.base.web.pages import FORM_METHODS, check_method
 from apps.orgs.accounts import actions, failed_sign_ins
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.forms import ResetForm
@@ -34,10 +34,10 @@ from apps.orgs.mail import outbox
 from apps.orgs.models import User
 
 # Limits per network (IPv6: per /64).
-SIGN_INS, RESETS, PASSKEYS, CODES = "30/m", "20/m", "30/m", "30/m"
+SIGN_IN_LIMIT, RESET_LIMIT, PASSKEY_LIMIT, CODE_LIMIT = "30/m", "20/m", "30/m", "30/m"
 # Limits per address, with or without an account: wrong passwords, and attempts of any kind, which bounds bursts.
-FAILURES, TRIES = "10/5m", "60/5m"
-MAILS = "10/h"
+FAILURE_LIMIT, ATTEMPT_LIMIT = "10/5m", "60/5m"
+MAIL_LIMIT = "10/h"
 # The shortest time of a refused sign-in: longer than recording and mailing take for an existing account, so that the
 # time does not reveal whether there is one.
 MIN_RESPONSE_SECONDS = 0.15
@@ -52,43 +52,47 @@ class SignIn(LoginView):
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """Check the limits before the password."""
         self._started = time.monotonic()
-        form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
-        form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
+        form_limits.check_failures(request, "sign-in-failures", FAILURE_LIMIT, per=self._limit_key)
+        form_limits.check_all(
+            request, ("sign-in", SIGN_IN_LIMIT, ""), ("sign-in-tries", ATTEMPT_LIMIT, self._limit_key)
+        )
         try:
-            answer: HttpResponse = super().post(request, *args, **options)
-            return answer
+            response: HttpResponse = super().post(request, *args, **options)
+            return response
         except Busy as error:
             form = self.get_form()  # type: ignore[no-untyped-call]  # allauth's
             replace_errors(form, error)
             return busy_response(self.render_to_response(self.get_context_data(form=form)))
 
     @property
-    def _account(self) -> str:
-        return "account " + canonical_address(self.request.POST.get("login", ""))
+    def _limit_key(self) -> str:
+        return "account " + normalize_email(self.request.POST.get("login", ""))
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Continue the sign-in; the session gets a new key before the second step too."""
-        answer = super().form_valid(form)
+        response = super().form_valid(form)
         if not self.request.user.is_authenticated:
             sessions.rotate_session_key(self.request)
-        return answer
+        return response
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """Count the failure."""
-        form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
+        form_limits.count_failure(self.request, "sign-in-failures", FAILURE_LIMIT, per=self._limit_key)
         if self.request.POST.get("login") and self.request.POST.get("password"):
             # As the form cleaned it: PostgreSQL refuses what the form refused, such as NUL.
-            found = User.objects.with_address(form.cleaned_data.get("login", ""))
+            found = User.objects.find_by_address(form.cleaned_data.get("login", ""))
             # The log of an organization that created a provisional account must not reveal sign-ins elsewhere.
-            failed_sign_ins.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
+            failed_sign_ins.record_wrong_password(
+                self.request, None if found is None or found.must_verify_address else found
+            )
         time.sleep(max(0.0, self._started + MIN_RESPONSE_SECONDS - time.monotonic()))
-        answer: HttpResponse = super().form_invalid(form)
-        return answer
+        response: HttpResponse = super().form_invalid(form)
+        return response
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:
         """Add the methods that are available: passkeys need a host name, single sign-on its settings."""
-        offered = {"PASSKEY_LOGIN_ENABLED": passkeys_possible(), "provider_name": provider_name()}
-        return super().get_context_data(**options) | offered
+        available = {"PASSKEY_LOGIN_ENABLED": passkeys_possible(), "provider_name": provider_name()}
+        return super().get_context_data(**options) | available
 
 
 class SecondStep(AuthenticateView):
@@ -102,7 +106,7 @@ class SecondStep(AuthenticateView):
         if request.method == "POST":
             if stage is not None and stage.login.user is not None and "code" in request.POST:
                 second_step.check_not_blocked(stage.login.user)
-            form_limits.check(request, "second-step", CODES)
+            form_limits.check(request, "second-step", CODE_LIMIT)
         if stage is not None and (stage.login.user is None or not stage.login.user.is_active):
             clear_login(request)
         return super().dispatch(request, *args, **options)
@@ -111,9 +115,9 @@ class SecondStep(AuthenticateView):
         """Note the failure."""
         user, code = self.stage.login.user, self.request.POST.get("code")
         if code:
-            failed_sign_ins.note_wrong_code(self.request, user, code)
+            failed_sign_ins.record_wrong_code(self.request, user, code)
         elif code is None:
-            failed_sign_ins.note(self.request, failed_sign_ins.Step.PASSKEY, user)
+            failed_sign_ins.record_failure(self.request, failed_sign_ins.Step.PASSKEY, user)
         return super().form_invalid(form)
 
 
@@ -127,31 +131,31 @@ class PasskeySignIn(LoginWebAuthnView):
         """Return the challenge as JSON."""
         if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
             return redirect("account_login")
-        answer = JsonResponse({"request_options": auth.begin_authentication(user=None)})
-        signed_cookies.set_signed_cookie(answer, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
-        return answer
+        response = JsonResponse({"request_options": auth.begin_authentication(user=None)})
+        signed_cookies.set_signed_cookie(response, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
+        return response
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """Check the limit first."""
-        form_limits.check(request, "passkey-sign-in", PASSKEYS)
+        form_limits.check(request, "passkey-sign-in", PASSKEY_LIMIT)
         self.challenge = signed_cookies.read_signed_cookie(request, PASSKEY)
         if self.challenge is not None:
             request.session[auth.STATE_SESSION_KEY] = self.challenge  # where allauth looks for it
-        answer = super().post(request, *args, **options)
+        response = super().post(request, *args, **options)
         request.session.pop(auth.STATE_SESSION_KEY, None)
-        signed_cookies.delete_signed_cookie(answer, PASSKEY)
-        return answer
+        signed_cookies.delete_signed_cookie(response, PASSKEY)
+        return response
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """Note the failure; the account is unknown."""
-        failed_sign_ins.note(self.request, failed_sign_ins.Step.PASSKEY)
+        failed_sign_ins.record_failure(self.request, failed_sign_ins.Step.PASSKEY)
         return super().form_invalid(form)
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Sign in to the passkey's account, once for each challenge."""
         try:
             consume(f"passkey {self.challenge}")
-        except AlreadySent:
+        except AlreadySubmitted:
             form.add_error("credential", get_adapter().validation_error("incorrect_code"))
             return self.form_invalid(form)
         row = form.cleaned_data["credential"]
@@ -161,12 +165,12 @@ class PasskeySignIn(LoginWebAuthnView):
 
 def reset_password(request: PortalRequest) -> HttpResponse:
     """Request a link by mail. The account is looked up when the mail is sent, so the page reveals nothing."""
-    check_method(request, FORM)
+    check_method(request, FORM_METHODS)
     form = ResetForm(request.POST if request.method == "POST" else None)
-    limits = [("reset", RESETS, "")]
+    limits = [("reset", RESET_LIMIT, "")]
     if form.is_valid():
         email = form.cleaned_data["email"]
-        limits.append(("reset-mails", MAILS, f"address {email}"))
+        limits.append(("reset-mails", MAIL_LIMIT, f"address {email}"))
     if request.method == "POST":
         form_limits.check_all(request, *limits)
     if form.is_valid():
@@ -183,11 +187,11 @@ class NewPassword(PasswordResetFromKeyView):
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
         """Check the limit; renew the session key when the token moves to the session."""
-        form_limits.check(request, "new-password", RESETS)
-        answer = super().dispatch(request, *args, **options)
-        if answer.status_code == 302 and request.method == "GET":
+        form_limits.check(request, "new-password", RESET_LIMIT)
+        response = super().dispatch(request, *args, **options)
+        if response.status_code == 302 and request.method == "GET":
             sessions.rotate_session_key(request)
-        return answer
+        return response
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Set the password, or show that the link was used meanwhile."""

@@ -12,8 +12,8 @@ from apps.base.crypto.authenticator_secrets import encrypt_secret
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.web import second_step, sessions
 from apps.orgs.accounts.actions import lock_account
-from apps.orgs.accounts.email_addresses import is_confirmed
-from apps.orgs.accounts.security_events import mail_change, record_everywhere
+from apps.orgs.accounts.email_addresses import has_confirmed_address
+from apps.orgs.accounts.security_events import mail_account_change, record_everywhere
 from apps.orgs.models import User
 
 MAX_PASSKEYS = 20
@@ -25,14 +25,14 @@ def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
 
     ``counter``: the time step of the code that confirmed the app, which can't be used again.
     """
-    user = _lock_confirmed(actor)
+    user = _lock_confirmed_account(actor)
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
         raise Conflict(_("The authenticator app is on already."))
     _end_sessions_before_first(user)
     data = {"secret": encrypt_secret(secret, user.pk), "last_counter": counter}
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
     record_everywhere(actor, user, "user.two_step_enabled")
-    mail_change(actor, user, gettext_lazy("Two-step sign-in was turned on for your account"))
+    mail_account_change(actor, user, gettext_lazy("Two-step sign-in was turned on for your account"))
     return _first_recovery_codes(user)
 
 
@@ -44,33 +44,33 @@ def turn_off_totp(*, actor: Actor) -> User:
         raise Conflict(_("The authenticator app is off already."))
     _after_removal(user)
     record_everywhere(actor, user, "user.two_step_disabled")
-    mail_change(actor, user, gettext_lazy("The authenticator app was turned off for your account"))
+    mail_account_change(actor, user, gettext_lazy("The authenticator app was turned off for your account"))
     return user
 
 
 @transaction.atomic
-def make_recovery_codes(*, actor: Actor) -> list[str]:
+def create_recovery_codes(*, actor: Actor) -> list[str]:
     """Replace the recovery codes by ten new ones. Only digests are stored."""
-    user = _lock_confirmed(actor)
+    user = _lock_confirmed_account(actor)
     if not second_step.is_enabled(user):
         raise Conflict(_("Set up the authenticator app or a passkey first."))
     codes = _replace_recovery_codes(user)
     record_everywhere(actor, user, "user.recovery_codes_made")
-    mail_change(actor, user, gettext_lazy("New recovery codes were made for your account"))
+    mail_account_change(actor, user, gettext_lazy("New recovery codes were made for your account"))
     return codes
 
 
 @transaction.atomic
 def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[str]:
     """Add a passkey or security key; return new recovery codes if there are none yet."""
-    user = _lock_confirmed(actor)
+    user = _lock_confirmed_account(actor)
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).count() >= MAX_PASSKEYS:
         raise Conflict(_("An account holds twenty passkeys at most. Remove one first."))
     _end_sessions_before_first(user)
     data = {"name": name, "credential": credential}
     Authenticator.objects.create(user=user, type=Authenticator.Type.WEBAUTHN, data=data)
     record_everywhere(actor, user, "user.passkey_added", {"passkey": [None, name]})
-    mail_change(actor, user, gettext_lazy("A passkey was added to your account"))
+    mail_account_change(actor, user, gettext_lazy("A passkey was added to your account"))
     return _first_recovery_codes(user)
 
 
@@ -102,7 +102,7 @@ def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
     row.delete()
     _after_removal(user)
     record_everywhere(actor, user, "user.passkey_removed", {"passkey": [name, None]})
-    mail_change(actor, user, gettext_lazy("A passkey was removed from your account"))
+    mail_account_change(actor, user, gettext_lazy("A passkey was removed from your account"))
     return user
 
 
@@ -112,7 +112,7 @@ def reset_two_step(*, actor: Actor, email: str) -> User:
 
     For operators, who must have verified the user's identity in another way.
     """
-    found = User.objects.with_address(email)
+    found = User.objects.find_by_address(email)
     user = User.objects.select_for_update().filter(pk=found.pk).first() if found else None
     if user is None:
         raise NotFound(_("There is no account with this address."))
@@ -120,14 +120,16 @@ def reset_two_step(*, actor: Actor, email: str) -> User:
         raise Conflict(_("This account has no second step."))
     _after_removal(user)
     record_everywhere(actor, user, "user.two_step_reset")
-    mail_change(actor, user, gettext_lazy("The second step of sign-in was taken from your account by an operator"))
+    mail_account_change(
+        actor, user, gettext_lazy("The second step of sign-in was taken from your account by an operator")
+    )
     return user
 
 
-def _lock_confirmed(actor: Actor) -> User:
+def _lock_confirmed_account(actor: Actor) -> User:
     """Lock the account, or raise Forbidden if its address is unconfirmed: its owner must not be locked out."""
     user = lock_account(actor)
-    if user.password_is_provisional or not is_confirmed(user):
+    if user.password_is_provisional or not has_confirmed_address(user):
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
     return user
 

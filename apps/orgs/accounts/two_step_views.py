@@ -13,16 +13,16 @@ from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, second_step, sessions
 from apps.base.web.forms import ReauthenticationForm
 from apps.base.web.one_time_secrets import one_time_secret_response
-from apps.base.web.pages import FORM
+from apps.base.web.pages import FORM_METHODS
 from apps.orgs.accounts import email_addresses, two_step_actions
-from apps.orgs.accounts.account_pages import own_page
+from apps.orgs.accounts.account_pages import account_page
 from apps.orgs.accounts.forms import AddPasskeyForm, RenamePasskeyForm, TotpForm
 from apps.orgs.accounts.passkeys import passkeys_possible
 
-TRIES = "10/m"
+RATE_LIMIT = "10/m"
 
 
-@own_page()
+@account_page()
 def index(request: PortalRequest) -> HttpResponse:
     """Show which second steps are set up."""
     rows = list(Authenticator.objects.filter(user=request.user))
@@ -40,7 +40,7 @@ def index(request: PortalRequest) -> HttpResponse:
 
 def _is_unconfirmed(request: PortalRequest) -> bool:
     user = request.user
-    return user.password_is_provisional or not email_addresses.is_confirmed(user)
+    return user.password_is_provisional or not email_addresses.has_confirmed_address(user)
 
 
 def _confirm_address_first(request: PortalRequest) -> HttpResponse:
@@ -48,14 +48,14 @@ def _confirm_address_first(request: PortalRequest) -> HttpResponse:
     return redirect("account_email")
 
 
-def show_codes(request: PortalRequest, codes: list[str]) -> HttpResponse:
+def show_recovery_codes(request: PortalRequest, codes: list[str]) -> HttpResponse:
     """Show recovery codes once, in the response to the POST that created them."""
     return one_time_secret_response(
         request, "mfa/recovery_codes/reveal.html", {"codes": codes, "text": "\n".join(codes)}
     )
 
 
-@own_page(methods=FORM, confirmed=True)
+@account_page(methods=FORM_METHODS, confirmed=True)
 def turn_on_totp(request: PortalRequest) -> HttpResponse:
     """The authenticator app: its secret as a picture and as text, and a code that proves it."""
     if _is_unconfirmed(request):
@@ -63,7 +63,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
     if Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
         return redirect("mfa_index")
     if request.method == "POST":
-        form_limits.check(request, "totp-setup", TRIES)
+        form_limits.check(request, "totp-setup", RATE_LIMIT)
     form = TotpForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_valid():
         codes = two_step_actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
@@ -71,7 +71,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
         # The code that proved the app is one of this session.
         sessions.record_confirmation(request, "mfa")
         messages.success(request, _("Two-step sign-in is on."))
-        return show_codes(request, codes) if codes else redirect("mfa_index")
+        return show_recovery_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()
     svg = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
     # Not ``one_time_secret_response``: under its Referrer-Policy browsers send ``Origin: null``, which is refused.
@@ -84,7 +84,7 @@ def _reload_user(request: PortalRequest) -> object:
     return request.user
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def turn_off_totp(request: PortalRequest) -> HttpResponse:
     """Remove the authenticator app."""
     if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
@@ -97,20 +97,20 @@ def turn_off_totp(request: PortalRequest) -> HttpResponse:
     return render(request, "mfa/totp/deactivate_form.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def recovery_codes(request: PortalRequest) -> HttpResponse:
     """Create new recovery codes and show them once."""
     if not second_step.is_enabled(request.user):
         return redirect("mfa_index")
     form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
-        return show_codes(request, two_step_actions.make_recovery_codes(actor=request.actor))
+        return show_recovery_codes(request, two_step_actions.create_recovery_codes(actor=request.actor))
     row = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.RECOVERY_CODES).first()
     context = {"form": form, "unused_code_count": len(second_step.recovery_digests(row)) if row else 0}
     return render(request, "mfa/recovery_codes/generate.html", context, status=422 if form.errors else 200)
 
 
-@own_page()
+@account_page()
 def passkeys(request: PortalRequest) -> HttpResponse:
     """List the passkeys of one's own account."""
     rows = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.WEBAUTHN).order_by("pk")
@@ -118,13 +118,13 @@ def passkeys(request: PortalRequest) -> HttpResponse:
     return render(request, "mfa/webauthn/authenticator_list.html", context)
 
 
-@own_page(methods=FORM, confirmed=True)
+@account_page(methods=FORM_METHODS, confirmed=True)
 def add_passkey(request: PortalRequest) -> HttpResponse:
     """Add a passkey, which needs JavaScript."""
     if _is_unconfirmed(request):
         return _confirm_address_first(request)
     if request.method == "POST":
-        form_limits.check(request, "passkey-setup", TRIES)
+        form_limits.check(request, "passkey-setup", RATE_LIMIT)
     form = AddPasskeyForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_valid():
         try:
@@ -136,7 +136,7 @@ def add_passkey(request: PortalRequest) -> HttpResponse:
         else:
             sessions.keep_signed_in(request, _reload_user(request))
             messages.success(request, _("The key is added."))
-            return show_codes(request, codes) if codes else redirect("mfa_list_webauthn")
+            return show_recovery_codes(request, codes) if codes else redirect("mfa_list_webauthn")
     context = {
         "form": form,
         "passkeys_possible": passkeys_possible(),
@@ -145,7 +145,7 @@ def add_passkey(request: PortalRequest) -> HttpResponse:
     return render(request, "mfa/webauthn/add_form.html", context, status=422 if form.errors else 200)
 
 
-@own_page(methods=FORM, confirmed=True)
+@account_page(methods=FORM_METHODS, confirmed=True)
 def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
     """Rename a passkey."""
     row = two_step_actions.find_passkey(request.actor, pk)
@@ -157,7 +157,7 @@ def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
     return render(request, "mfa/webauthn/edit_form.html", context, status=422 if form.errors else 200)
 
 
-@own_page(methods=FORM)
+@account_page(methods=FORM_METHODS)
 def remove_passkey(request: PortalRequest, pk: int) -> HttpResponse:
     """Remove a passkey."""
     row = two_step_actions.find_passkey(request.actor, pk)

@@ -21,7 +21,7 @@ from apps.audit.operator_admin import (
     table,
 )
 from apps.base.actor import Actor
-from apps.orgs.admin import answers
+from apps.orgs.admin import mail_panels
 from apps.orgs.lifecycle import closing, suspension
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.models import (
@@ -34,7 +34,7 @@ from apps.orgs.models import (
     User,
 )
 from apps.orgs.settings import organization_settings
-from apps.orgs.settings.forms import OperatorsOrganizationForm
+from apps.orgs.settings.forms import OrganizationAdminForm
 from apps.orgs.support_access.admin import SupportAccessAdmin
 
 MAX_LISTED = 20
@@ -44,7 +44,7 @@ MAX_LISTED = 20
 class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
     """Organizations: settings, limits and status. Each change runs the action of the same name."""
 
-    form = OperatorsOrganizationForm
+    form = OrganizationAdminForm
     list_display = ("name", "slug", "status", "created_at", "closed_at", "kept_until")
     list_filter = ("status",)
     search_fields = ("id", "slug^", "name~")
@@ -80,7 +80,7 @@ class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
             if changed:
                 organization_settings.update_settings(actor=actor, organization_id=obj.pk, **changed)
             if {"status", "status_reason"}.intersection(form.changed_data):
-                _set_status(actor, form.was, form.cleaned_data["status"], form.cleaned_data["status_reason"])
+                _set_status(actor, form.original, form.cleaned_data["status"], form.cleaned_data["status_reason"])
 
 
 def _set_status(actor: Actor, organization: Organization, status: str, reason: str) -> None:
@@ -110,16 +110,16 @@ class UserAdmin(ReadOnlyAdmin):
         """Return the user's memberships, mails and invitations."""
         memberships = Membership.objects.filter(user=row).select_related("organization")[:MAX_LISTED]
         columns = ("organization", "role", "last_seen_at", "declined_mail")
-        belongs = table(gettext("Memberships"), memberships, columns, empty=gettext("None."))
-        panels = (belongs, answers.mails_to(row.email), answers.invitations_of(row.email))
+        memberships_panel = table(gettext("Memberships"), memberships, columns, empty=gettext("None."))
+        panels = (memberships_panel, mail_panels.mails_to(row.email), mail_panels.invitations_to(row.email))
         return [panel for panel in panels if panel.rows or panel.empty]
 
     @admin.display(description=_("addresses"))
     def addresses(self, user: Any) -> str:
         """Return the addresses of the account, and which are confirmed."""
         rows = EmailAddress.objects.filter(user=user).order_by("-primary", "email")
-        words = {True: _("confirmed"), False: _("not confirmed")}
-        return ", ".join(f"{row.email} ({words[row.verified]})" for row in rows)
+        labels = {True: _("confirmed"), False: _("not confirmed")}
+        return ", ".join(f"{row.email} ({labels[row.verified]})" for row in rows)
 
     @admin.display(description=_("two-step sign-in"))
     def second_steps(self, user: Any) -> Any:
@@ -176,7 +176,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "to", "what", "state", "sent_at", "server_said")
     search_fields = ("id", "to")
     found_by = ("to",)
-    found_columns = answers.MAILS
+    found_columns = mail_panels.MAIL_COLUMNS
     fields = (
         *("to", "what", "state", "created_at", "sent_at", "server_answer", "attempts", "next_attempt_at"),
         "last_error",
@@ -185,25 +185,25 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
     @admin.display(description=_("mail"))
     def what(self, mail: OutgoingMail) -> str:
         """Return the subject, or the purpose of the link."""
-        return answers.mail_title(mail)
+        return mail_panels.mail_title(mail)
 
     @admin.display(description=_("state"))
-    def state(self, mail: OutgoingMail) -> answers.MailState:
+    def state(self, mail: OutgoingMail) -> mail_panels.MailState:
         """Return the delivery state."""
-        return answers.state_of(mail)
+        return mail_panels.state_of(mail)
 
     @admin.display(description=_("mail server"))
     def server_said(self, mail: OutgoingMail) -> str:
         """Return the mail server's last response."""
         return mail.last_error or mail.server_answer
 
-    def answer(self, row: OutgoingMail) -> Sequence[Line]:
+    def summary_lines(self, row: OutgoingMail) -> Sequence[Line]:
         """Return the lines that explain the delivery state."""
-        return answers.describe_delivery(row)
+        return mail_panels.describe_delivery(row)
 
     def panels(self, row: OutgoingMail) -> Sequence[Panel]:
         """Return other mails to the address."""
-        return (answers.mails_to(row.to, but=row),)
+        return (mail_panels.mails_to(row.to, exclude=row),)
 
 
 @admin.register(OperatorLook)

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.base.text.mail_addresses import spellings
-from apps.orgs.accounts.email_addresses import account_of, is_confirmed, lock_addresses
-from apps.orgs.accounts.provisional import end_provisional_access, request_owner_confirmation
+from apps.base.text.email_validation import email_spellings
+from apps.orgs.accounts.email_addresses import account_of_address, has_confirmed_address, lock_addresses
+from apps.orgs.accounts.provisional import end_provisional_access, offer_reserved_memberships
 from apps.orgs.invitations.actions import check_active
-from apps.orgs.invitations.reserved_memberships import claim_reservation, reserved_for
+from apps.orgs.invitations.reserved_memberships import join_organization, reserved_membership
 from apps.orgs.invitations.revocation import close
 from apps.orgs.members.membership import lock_members
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
@@ -40,15 +40,15 @@ def account_for(invitation: Invitation) -> User | None:
     That is the account that the organization created itself, or an older one in use. Provisional accounts of other
     organizations do not count: accepting here must neither join those nor show there.
     """
-    found = account_of(invitation.email)
+    found = account_of_address(invitation.email)
     if found is not None:
         return found
-    reserved = reserved_for(invitation)
-    in_use = User.objects.claims_on(invitation.email).filter(signs_in_unverified=True)
+    reserved = reserved_membership(invitation)
+    in_use = User.objects.provisional_accounts(invitation.email).filter(signs_in_unverified=True)
     return in_use.first() if reserved is None else reserved.user
 
 
-def sets_password(account: User | None, email: str) -> bool:
+def needs_password(account: User | None, email: str) -> bool:
     """Return whether the link alone sets the password: there is no account, or its address is unconfirmed.
 
     The link proves as much as a password reset does, for the account's own address only. Operators' and inactive
@@ -56,8 +56,8 @@ def sets_password(account: User | None, email: str) -> bool:
     """
     if account is None:
         return True
-    is_own = account.email in spellings(email) and account.is_active and not account.is_staff
-    return is_own and not is_confirmed(account)
+    is_own = account.email in email_spellings(email) and account.is_active and not account.is_staff
+    return is_own and not has_confirmed_address(account)
 
 
 @transaction.atomic
@@ -65,7 +65,7 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
     """Make the owner of the invitation's address a member, once, with one audit entry.
 
     ``actor``: the signed-in user, or without ``pk`` the visitor who opened the link. ``account``: name and password,
-    required if ``sets_password``; the link then confirms the address and ends provisional access to an existing
+    required if ``needs_password``; the link then confirms the address and ends provisional access to an existing
     account. Raises NotFound for an unknown link, Conflict for a used one or a member, Forbidden for another account,
     an operator or a suspended organization.
     """
@@ -74,18 +74,18 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
         raise NotFound()
     lock_members(invitation.organization_id)
     lock_addresses([invitation.email])
-    invitation = _check_open(digest)
-    before = reserved_for(invitation)
-    user = _joining(actor, invitation, account)
+    invitation = _reload_open(digest)
+    reserved = reserved_membership(invitation)
+    user = _joining_user(actor, invitation, account)
     close(invitation, InvitationStatus.ACCEPTED)
-    membership = claim_reservation(invitation, user, before)
+    membership = join_organization(invitation, user, reserved)
     actor = replace(actor, id=membership.user_public_id, label=user.name or user.email, pk=user.pk)
     changes: dict[str, list[Any]] = {"user": [None, membership.user_public_id], "role": [None, membership.role]}
     audit.record_change(actor, "invitation.accepted", invitation, changes)
     return membership
 
 
-def _check_open(digest: str) -> Invitation:
+def _reload_open(digest: str) -> Invitation:
     """Return the invitation, read again under the lock, or raise Conflict if it is not open."""
     invitation = find_invitation(digest)
     if invitation is None:
@@ -98,20 +98,20 @@ def _check_open(digest: str) -> Invitation:
     return invitation
 
 
-def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -> User:
+def _joining_user(actor: Actor, invitation: Invitation, account: NewAccount | None) -> User:
     """Return the account that joins: that of the address, created or taken over if it is unconfirmed."""
     owner = account_for(invitation)
     if owner is not None and connection.vendor == "postgresql":
         owner = User.objects.select_for_update().get(pk=owner.pk)
-    if sets_password(owner, invitation.email):
+    if needs_password(owner, invitation.email):
         if account is None:
             raise Invalid(_("Choose a name and a password first."))
-        return _create_account(invitation.email, account) if owner is None else _take_over(owner, account)
+        return _create_account(invitation.email, account) if owner is None else _activate_account(owner, account)
     if owner is None or owner.pk != actor.pk:
         raise Forbidden(_("This invitation is for %(email)s. Sign in to that account.") % {"email": invitation.email})
     if owner.is_staff:
         raise Forbidden(_("This is an operator's account. It cannot join an organization."))
-    if not is_confirmed(owner):
+    if not has_confirmed_address(owner):
         raise Forbidden(_("Confirm %(email)s first, the address of your account.") % {"email": owner.email})
     end_provisional_access(owner, keep_password=False)
     return owner
@@ -119,15 +119,15 @@ def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -
 
 def _create_account(email: str, account: NewAccount) -> User:
     # Another account can have the address as a further one that was never confirmed.
-    EmailAddress.objects.filter(email__in=spellings(email), verified=False, primary=False).delete()
+    EmailAddress.objects.filter(email__in=email_spellings(email), verified=False, primary=False).delete()
     user = User(email=email, name=account.name, password=account.password_hash)
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
-    request_owner_confirmation(user)
+    offer_reserved_memberships(user)
     return user
 
 
-def _take_over(user: User, account: NewAccount) -> User:
+def _activate_account(user: User, account: NewAccount) -> User:
     end_provisional_access(user, keep_password=False)
     user.name, user.password = account.name, account.password_hash
     user.session_epoch += 1

@@ -28,7 +28,7 @@ from apps.orgs.mail import token_links
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
 # Session key: the digest of the link's token.
-PROOF = "invitation"
+DIGEST_KEY = "invitation"
 
 
 @require_safe
@@ -38,7 +38,7 @@ def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
     digest = token_links.token_digest(token)
     if acceptance.find_invitation(digest) is None:
         return _page(request, "unknown", status=404)
-    request.session[PROOF] = digest
+    request.session[DIGEST_KEY] = digest
     response = redirect("invitation")
     response["Referrer-Policy"] = "no-referrer"
     response["Cache-Control"] = "no-store, private"
@@ -48,7 +48,7 @@ def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: PortalRequest) -> HttpResponse:
     """Show the invitation and how to accept it; accept it on POST."""
-    found = acceptance.find_invitation(request.session.get(PROOF, ""))
+    found = acceptance.find_invitation(request.session.get(DIGEST_KEY, ""))
     if found is None:
         return _page(request, "unknown", status=404)
     situation = _situation(request, found)
@@ -73,7 +73,7 @@ def _situation(request: PortalRequest, found: Invitation) -> str:
     owner = acceptance.account_for(found)
     if request.user.is_authenticated and request.user != owner:
         return "other"
-    if acceptance.sets_password(owner, found.email):
+    if acceptance.needs_password(owner, found.email):
         return "password"
     if not request.user.is_authenticated:
         return "sign_in"
@@ -86,8 +86,12 @@ def _situation(request: PortalRequest, found: Invitation) -> str:
 def _page(
     request: PortalRequest, situation: str, found: Invitation | None = None, status: int = 200, **more: Any
 ) -> HttpResponse:
-    here = reverse("invitation")
-    context = {"situation": situation, "invitation": found, "sign_in_url": f"{reverse('account_login')}?next={here}"}
+    next_url = reverse("invitation")
+    context = {
+        "situation": situation,
+        "invitation": found,
+        "sign_in_url": f"{reverse('account_login')}?next={next_url}",
+    }
     response = render(request, "orgs/invitation.html", {**context, **more}, status=status)
     response["Cache-Control"] = "no-store, private"
     response["X-Robots-Tag"] = "noindex, nofollow"
@@ -95,9 +99,9 @@ def _page(
 
 
 def _sign_out(request: PortalRequest) -> HttpResponse:
-    proof = request.session[PROOF]
+    digest = request.session[DIGEST_KEY]
     logout(request)
-    request.session[PROOF] = proof
+    request.session[DIGEST_KEY] = digest
     return redirect("invitation")
 
 
@@ -106,7 +110,7 @@ def _accept(request: PortalRequest, found: Invitation) -> HttpResponse:
         membership = acceptance.accept_invitation(actor=_actor(request), digest=found.token_digest)
     except PortalError as error:
         return _page(request, "problem", found, status=error.status, problem=str(error))
-    del request.session[PROOF]
+    del request.session[DIGEST_KEY]
     slug = membership.organization.slug
     messages.success(request, _("You are a member of %(name)s now.") % {"name": membership.organization.name})
     return redirect("overview", slug)

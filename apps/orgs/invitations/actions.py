@@ -12,7 +12,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
 from apps.base.permissions import Permission
-from apps.base.text.mail_addresses import canonical_address, spellings
+from apps.base.text.email_validation import email_spellings, normalize_email
 from apps.base.timestamps import format_timestamp
 from apps.orgs.invitations.revocation import close, revoke
 from apps.orgs.mail import outbox
@@ -43,7 +43,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     check_can_assign(actor, role)
     organization = Organization.objects.get(pk=cast(UUID, actor.organization_id))
     check_active(organization)
-    email = canonical_address(email)
+    email = normalize_email(email)
     _check_new(organization, email)
     invitation = Invitation(
         organization=organization,
@@ -71,7 +71,9 @@ def _check_new(organization: Organization, email: str) -> None:
     """Raise Conflict for members and open invitations; close an expired one, which the new one replaces."""
     if Membership.objects.filter(organization=organization).with_address(email).exists():
         raise Conflict(_("%(email)s is a member already.") % {"email": email})
-    existing = Invitation.objects.shown().open().filter(organization=organization, email__in=spellings(email)).first()
+    existing = (
+        Invitation.objects.visible().open().filter(organization=organization, email__in=email_spellings(email)).first()
+    )
     if existing is None:
         return
     if existing.expires_at > timezone.now():
@@ -92,7 +94,7 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
     invitation.token_digest = ""
     invitation.expires_at = timezone.now() + LIFETIME
     invitation.save(update_fields=["token_digest", "expires_at"])
-    OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
+    OutgoingMail.objects.unsent_for("invitation", invitation.pk).delete()
     _enqueue_mail(invitation)
     audit.record_change(
         actor,
@@ -115,7 +117,7 @@ def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
 def _find_open(actor: Actor, invitation_id: str) -> Invitation:
     """Lock and return an open invitation that the actor can manage."""
     actor.require(Permission.USERS_WRITE)
-    rows = Invitation.objects.for_actor(actor).shown().select_related("organization")
+    rows = Invitation.objects.for_actor(actor).visible().select_related("organization")
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
     invitation: Invitation = rows.exclude(

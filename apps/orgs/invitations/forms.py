@@ -6,7 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.web.forms import LineField, MailAddressField
+from apps.base.web.forms import EmailAddressField, PlainTextField
 from apps.orgs.members.forms import RoleForm
 from apps.orgs.models import Role
 
@@ -14,7 +14,7 @@ from apps.orgs.models import Role
 class InviteForm(RoleForm):
     """The address and role of an invitation."""
 
-    email = MailAddressField(label=_("E-mail address"), autocomplete="off")
+    email = EmailAddressField(label=_("E-mail address"), autocomplete="off")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -25,7 +25,7 @@ class InviteForm(RoleForm):
 class AcceptForm(forms.Form):
     """Name and password of a user who has no account yet."""
 
-    name = LineField(
+    name = PlainTextField(
         label=_("Your name"),
         max_length=150,
         widget=forms.TextInput(attrs={"autocomplete": "name"}),

@@ -7,7 +7,7 @@ PER_ORGANIZATION = "200/h"
 PER_ADDRESS = "10/h"
 
 
-def check_mails(request: PortalRequest, organization: str, email: str) -> None:
+def check_mail_limits(request: PortalRequest, organization: str, email: str) -> None:
     """Count one mail; raise RateLimited over 200 an hour per organization, or 10 to one address.
 
     Call it after the action, in the same transaction, so that a refused mail counts for neither limit.

@@ -3,37 +3,37 @@
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict
-from apps.orgs.members.audit_and_publish import announce
+from apps.orgs.members.audit_and_publish import publish_user_event
 from apps.orgs.models import Invitation, Membership, Role, User
 from apps.orgs.roles import RANK
 
 
-def reserved_for(invitation: Invitation) -> Membership | None:
+def reserved_membership(invitation: Invitation) -> Membership | None:
     """Return the membership of a provisional account with the invitation's address, or None."""
     rows = Membership.objects.filter(organization_id=invitation.organization_id, user__password_is_provisional=True)
     return rows.with_address(invitation.email).select_related("user").first()
 
 
-def claim_reservation(invitation: Invitation, user: User, before: Membership | None) -> Membership:
+def join_organization(invitation: Invitation, user: User, reserved: Membership | None) -> Membership:
     """Return the membership of the user who accepted, with the invited role if that is higher.
 
-    ``before``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict for
+    ``reserved``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict for
     a member whose role the invitation does not raise.
     """
     own = Membership.objects.filter(organization_id=invitation.organization_id, user=user).first()
-    if own is not None and own != before and not raises_role(invitation, own):
+    if own is not None and own != reserved and not raises_role(invitation, own):
         raise Conflict(_("You are a member of %(name)s already.") % {"name": invitation.organization.name})
     if own is not None:
         membership = own
-    elif before is not None:
-        membership = _hand_over(before, user)
+    elif reserved is not None:
+        membership = _transfer(reserved, user)
     else:
         return _create(invitation, user)
     membership.user = user
     if raises_role(invitation, membership):
         membership.role = invitation.role
         membership.save(update_fields=["role"])
-    announce(membership, "user.updated")
+    publish_user_event(membership, "user.updated")
     return membership
 
 
@@ -42,10 +42,10 @@ def raises_role(invitation: Invitation, membership: Membership) -> bool:
     return RANK[Role(invitation.role)] > RANK[Role(membership.role)]
 
 
-def _hand_over(membership: Membership, user: User) -> Membership:
+def _transfer(membership: Membership, user: User) -> Membership:
     """Move a membership to the user and delete its provisional account, whose id stays the member's public id."""
     provisional = membership.user
-    membership.earlier_id, membership.user = membership.user_key, user
+    membership.earlier_id, membership.user = membership.public_user_pk, user
     membership.save(update_fields=["earlier_id", "user"])
     provisional.delete()
     return membership
@@ -60,5 +60,5 @@ def _create(invitation: Invitation, user: User) -> Membership:
         created_by_id=invitation.invited_by_id,
         created_by_label=invitation.invited_by_label,
     )
-    announce(membership, "user.created")
+    publish_user_event(membership, "user.created")
     return membership

@@ -14,7 +14,7 @@ def close(invitation: Invitation, status: InvitationStatus) -> None:
     """Close an invitation with a final status, and delete its unsent mail."""
     invitation.status, invitation.closed_at = status, timezone.now()
     invitation.save(update_fields=["status", "closed_at"])
-    OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
+    OutgoingMail.objects.unsent_for("invitation", invitation.pk).delete()
 
 
 def revoke(actor: Actor, invitation: Invitation) -> None:
@@ -29,7 +29,7 @@ def revoke_invitations_of(actor: Actor, membership: Membership, role: str | None
     Otherwise a removed member could come back through an invitation to another mailbox.
     """
     rows = (
-        Invitation.objects.shown()
+        Invitation.objects.visible()
         .open()
         .filter(
             organization_id=membership.organization_id, invited_by_kind="user", invited_by_id=membership.user_public_id

@@ -15,7 +15,7 @@ from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
 from apps.credentials.lifecycle import transitions
 from apps.notices import actions as notices
-from apps.orgs.lifecycle.organization_rows import locked, refuse_platform, require_vendor
+from apps.orgs.lifecycle.organization_rows import check_not_platform, lock_organization, require_operator_or_system
 from apps.orgs.lifecycle.suspension import set_status
 from apps.orgs.mail import outbox
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Organization, OrganizationStatus, Role
@@ -35,8 +35,8 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
     actor.require(Permission.ORGANIZATION_OWN)
     if actor.kind != ActorKind.USER:
         raise Forbidden(_("Only an owner, signed in, closes an organization."))
-    organization = locked(actor.organization_id)
-    refuse_platform(organization)
+    organization = lock_organization(actor.organization_id)
+    check_not_platform(organization)
     if organization.status == OrganizationStatus.CLOSED:
         raise Conflict(_("This organization is already closed."))
     if organization.status == OrganizationStatus.SUSPENDED:
@@ -63,8 +63,8 @@ def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
 
     Raises Conflict once its retention is over.
     """
-    require_vendor(actor)
-    organization = locked(organization_id)
+    require_operator_or_system(actor)
+    organization = lock_organization(organization_id)
     if organization.status != OrganizationStatus.CLOSED:
         return organization
     if organization.purged_at is not None or (organization.kept_until or timezone.now()) <= timezone.now():
@@ -85,7 +85,7 @@ def revoke_access(actor: Actor, organization: Organization) -> dict[str, list[An
     keys = transitions.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
     notices.resolve(organization_id=organization.pk, dedupe_prefix="")
     endpoints, dropped = webhooks.stop_for_organization(organization_id=organization.pk)
-    invitations = Invitation.objects.shown().open().filter(organization=organization)
+    invitations = Invitation.objects.visible().open().filter(organization=organization)
     revoked = invitations.update(status=InvitationStatus.REVOKED, closed_at=timezone.now(), token_digest="")
     counts = {f"{kind}s_revoked": count for kind, count in keys.items()}
     counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped, "invitations_revoked": revoked}
@@ -95,5 +95,10 @@ def revoke_access(actor: Actor, organization: Organization) -> dict[str, list[An
 def _mail_owners_and_admins(organization: Organization, template: str, context: dict[str, Any]) -> None:
     members = Membership.objects.filter(organization=organization, role__in=MAILED_ROLES, user__is_active=True)
     for member in members.select_related("user"):
-        words = {"organization": organization.name, "slug": organization.slug, "name": member.user.name, **context}
-        outbox.enqueue(to=member.user.email, template=template, context=words, language=member.user.language)
+        mail_context = {
+            "organization": organization.name,
+            "slug": organization.slug,
+            "name": member.user.name,
+            **context,
+        }
+        outbox.enqueue(to=member.user.email, template=template, context=mail_context, language=member.user.language)

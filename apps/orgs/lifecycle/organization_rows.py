@@ -6,14 +6,14 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.base.text.rules import check_text
+from apps.base.text.validation import check_plain_text
 from apps.orgs.models import Organization
 
-VENDOR = (ActorKind.OPERATOR, ActorKind.SYSTEM)
+OPERATOR_KINDS = (ActorKind.OPERATOR, ActorKind.SYSTEM)
 MAX_REASON_LENGTH = 200
 
 
-def locked(organization_id: uuid.UUID | None) -> Organization:
+def lock_organization(organization_id: uuid.UUID | None) -> Organization:
     """Lock and return the organization until the transaction ends, or raise NotFound."""
     if organization_id is None:
         raise NotFound()
@@ -23,19 +23,19 @@ def locked(organization_id: uuid.UUID | None) -> Organization:
     return found
 
 
-def require_vendor(actor: Actor) -> None:
+def require_operator_or_system(actor: Actor) -> None:
     """Raise Forbidden unless the actor is an operator or the system."""
-    if actor.kind not in VENDOR:
+    if actor.kind not in OPERATOR_KINDS:
         raise Forbidden(_("Only the vendor's team may do this."))
 
 
-def refuse_platform(organization: Organization) -> None:
+def check_not_platform(organization: Organization) -> None:
     """Raise Conflict for the vendor's own organization, whose keys the host product uses."""
     if organization.is_platform:
         raise Conflict(_("This is the vendor's own organization. It stays as it is."))
 
 
-def checked_reason(reason: str) -> str:
+def clean_reason(reason: str) -> str:
     """Return the reason on one line, or raise Invalid if it is missing or too long. Members can read it."""
     text = " ".join(reason.split())
     if not text:
@@ -43,5 +43,5 @@ def checked_reason(reason: str) -> str:
     if len(text) > MAX_REASON_LENGTH:
         message = _("A reason has at most %(count)d characters.") % {"count": MAX_REASON_LENGTH}
         raise Invalid.field("reason", message)
-    check_text("reason", text)
+    check_plain_text("reason", text)
     return text

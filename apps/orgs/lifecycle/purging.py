@@ -29,11 +29,11 @@ USAGE_MODELS = (ApiCall, UsageHour, UsageDay)
 # The periodic job orgs.delete_closed_organizations (apps.py).
 def purge_closed() -> int:
     """Delete some rows of organizations whose retention is over; return how many."""
-    until, removed = time.monotonic() + MAX_SECONDS, 0
+    deadline, removed = time.monotonic() + MAX_SECONDS, 0
     due = Organization.objects.filter(status=OrganizationStatus.CLOSED, kept_until__lte=timezone.now(), purged_at=None)
     for key in due.order_by("kept_until").values_list("pk", flat=True)[:20]:
-        while time.monotonic() < until:
-            count = _purge_some(key)
+        while time.monotonic() < deadline:
+            count = _purge_batch(key)
             if count is None:
                 break
             removed += count
@@ -41,7 +41,7 @@ def purge_closed() -> int:
 
 
 @transaction.atomic
-def _purge_some(key: Any) -> int | None:
+def _purge_batch(key: Any) -> int | None:
     """Delete a batch and return its size; None if nothing is left, or another worker has the lock."""
     rows = Organization.objects.select_for_update(skip_locked=True, no_key=True)
     organization = rows.filter(pk=key, status=OrganizationStatus.CLOSED, purged_at=None).first()
@@ -50,27 +50,27 @@ def _purge_some(key: Any) -> int | None:
         return None
     # Before the first deletion: a verification of the log must not report these rows as missing.
     windows.reset_windows(organization.pk)
-    for model in _tables():
-        removed = _remove_from(model, organization)
+    for model in _tenant_models():
+        removed = _delete_batch(model, organization)
         if removed:
             return removed
     deleted = _delete_members(organization)
     if deleted:
         return deleted
-    if not any(_rows(model, organization).exists() for model in _tables()):
-        _finish(organization)
+    if not any(_rows(model, organization).exists() for model in _tenant_models()):
+        _mark_purged(organization)
     return None
 
 
-def _tables() -> Iterator[type[models.Model]]:
+def _tenant_models() -> Iterator[type[models.Model]]:
     """Yield the models whose rows are deleted with an organization; memberships are deleted last, separately."""
     for model in apps.get_models():
         is_log = model._meta.app_label == "audit" and model not in USAGE_MODELS
-        if _belongs(model) and not is_log and model is not Membership:
+        if _has_organization_key(model) and not is_log and model is not Membership:
             yield model
 
 
-def _belongs(model: type[models.Model]) -> bool:
+def _has_organization_key(model: type[models.Model]) -> bool:
     """Return whether the model has a foreign key to the organization."""
     fields = model._meta.concrete_fields
     return any(each.related_model is Organization and each.attname == "organization_id" for each in fields)
@@ -80,7 +80,7 @@ def _rows(model: type[models.Model], organization: Organization) -> models.Query
     return model._base_manager.filter(organization_id=organization.pk)
 
 
-def _remove_from(model: type[models.Model], organization: Organization) -> int:
+def _delete_batch(model: type[models.Model], organization: Organization) -> int:
     """Delete a batch of a table, oldest first; nothing while other rows protect them."""
     keys = list(_rows(model, organization).order_by("pk").values_list("pk", flat=True)[:BATCH])
     if not keys:
@@ -111,7 +111,7 @@ def _delete_members(organization: Organization) -> int:
     return len(members)
 
 
-def _finish(organization: Organization) -> None:
+def _mark_purged(organization: Organization) -> None:
     organization.slug, organization.purged_at = f"closed-{organization.pk.hex}", timezone.now()
     organization.mail_recipients = None
     organization.save(update_fields=["slug", "purged_at", "mail_recipients", "updated_at"])
@@ -126,7 +126,7 @@ def delete_purged_organizations() -> int:
         if AuditEntry.objects.filter(organization=organization).exists():
             continue
         windows.delete_windows(organization.pk)
-        if not any(_rows(model, organization).exists() for model in apps.get_models() if _belongs(model)):
+        if not any(_rows(model, organization).exists() for model in apps.get_models() if _has_organization_key(model)):
             organization.delete()
             deleted += 1
     return deleted

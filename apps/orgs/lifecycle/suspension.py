@@ -14,7 +14,12 @@ from apps.base.permissions import Permission
 from apps.credentials.gate import key_check
 from apps.notices import actions as notices
 from apps.notices.models import Severity
-from apps.orgs.lifecycle.organization_rows import checked_reason, locked, refuse_platform, require_vendor
+from apps.orgs.lifecycle.organization_rows import (
+    check_not_platform,
+    clean_reason,
+    lock_organization,
+    require_operator_or_system,
+)
 from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import actions as webhooks
 
@@ -27,9 +32,9 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
 
     Notifies its owners. If it is suspended already, only the reason changes. Raises Conflict for a closed one.
     """
-    require_vendor(actor)
-    organization, text = locked(organization_id), checked_reason(reason)
-    refuse_platform(organization)
+    require_operator_or_system(actor)
+    organization, text = lock_organization(organization_id), clean_reason(reason)
+    check_not_platform(organization)
     if organization.status == OrganizationStatus.CLOSED:
         raise Conflict(_("This organization is closed: nothing of it works anyway."))
     if organization.status == OrganizationStatus.ACTIVE:
@@ -52,8 +57,8 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
 @transaction.atomic
 def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
     """Resume a suspended organization and release held deliveries; an active one does not change."""
-    require_vendor(actor)
-    organization = locked(organization_id)
+    require_operator_or_system(actor)
+    organization = lock_organization(organization_id)
     if organization.status == OrganizationStatus.CLOSED:
         raise Conflict(_("This organization is closed. Open it again instead."))
     if organization.status == OrganizationStatus.SUSPENDED:
@@ -77,7 +82,7 @@ def set_status(organization: Organization, status: str, reason: str, **more: Any
     for name, value in values.items():
         setattr(organization, name, value)
     organization.save(update_fields=[*values, "updated_at"])
-    key_check.organization_changed(organization.pk)
+    key_check.invalidate_organization(organization.pk)
 
 
 def _notify_owners(organization: Organization, kind: str, severity: str, params: dict[str, Any]) -> None:

@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor
 from apps.base.concurrency import heavy_work
 from apps.base.errors import Busy, PortalError, RateLimited
-from apps.base.extension_points.data_export_providers import Part
+from apps.base.extension_points.data_export_providers import ExportProvider
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.rest.renderers import to_json
 from apps.base.web import form_limits
 from apps.base.web.downloads import zip_stream
-from apps.base.web.forms import AlreadySent
-from apps.base.web.pages import FORM, org_page
+from apps.base.web.forms import AlreadySubmitted
+from apps.base.web.pages import FORM_METHODS, org_page
 from apps.orgs import data_export
 from apps.orgs.data_export import FILES
 from apps.orgs.lifecycle import closing
@@ -30,7 +30,7 @@ NAV = "organization"
 EXPORT_LIMIT = "10/h"
 
 
-@org_page(Permission.ORGANIZATION_EXPORT, nav=NAV, methods=FORM)
+@org_page(Permission.ORGANIZATION_EXPORT, nav=NAV, methods=FORM_METHODS)
 def organization_export(request: PortalRequest) -> HttpResponseBase:
     """Stream all data of the organization as a ZIP."""
     form = ExportForm(request.POST if request.method == "POST" else None, request=request)
@@ -57,7 +57,7 @@ def _record(request: PortalRequest, form: ExportForm) -> bool:
             form.consume_token()
             data_export.record_export(actor=request.actor)
             form_limits.check(request, "organization-export", EXPORT_LIMIT, per=str(request.organization.pk))
-    except AlreadySent:
+    except AlreadySubmitted:
         form.add_error(None, _("This copy was taken already. Ask for another one."))
         form.data = form.data.copy()
         form.data["token"] = form.new_token()
@@ -76,18 +76,18 @@ def _archive(request: PortalRequest) -> StreamingHttpResponse:
     return response
 
 
-def _lines(part: Part, actor: Actor) -> Iterator[bytes]:
+def _lines(part: ExportProvider, actor: Actor) -> Iterator[bytes]:
     for row in part(actor):
         yield to_json(row).encode() + b"\n"
 
 
-@org_page(Permission.ORGANIZATION_OWN, nav=NAV, methods=FORM)
+@org_page(Permission.ORGANIZATION_OWN, nav=NAV, methods=FORM_METHODS)
 def organization_close(request: PortalRequest) -> HttpResponse:
     """Close the organization; for owners only. The page offers an export first."""
     form = CloseForm(
         request.POST if request.method == "POST" else None, request=request, organization=request.organization
     )
-    if form.is_valid() and _closed(request, form):
+    if form.is_valid() and _close(request, form):
         text = _("%(name)s is closed. Its keys are refused from now on.")
         messages.success(request, text % {"name": request.organization.name})
         return redirect("landing")
@@ -95,12 +95,12 @@ def organization_close(request: PortalRequest) -> HttpResponse:
     return render(request, "organization/close.html", context, status=422 if form.errors else 200)
 
 
-def _closed(request: PortalRequest, form: CloseForm) -> bool:
+def _close(request: PortalRequest, form: CloseForm) -> bool:
     try:
         with transaction.atomic():
             form.consume_token()
             closing.close_organization(actor=request.actor, name=form.cleaned_data["confirm_name"])
-    except AlreadySent:
+    except AlreadySubmitted:
         pass  # closed by the first of the two
     except PortalError as error:
         form.add_error(None, str(error.message))

@@ -15,7 +15,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 MAX_SECONDS = 30.0
 
 
-class _Timed(smtplib.SMTP):
+class _TimeLimitedSMTP(smtplib.SMTP):
     """Closes its socket after the limit, which smtplib reports as a disconnect."""
 
     sock: socket.socket | None
@@ -47,7 +47,7 @@ class _Timed(smtplib.SMTP):
         super().close()
 
 
-class _TimedOverTls(_Timed, smtplib.SMTP_SSL):
+class _TimeLimitedSMTPOverTls(_TimeLimitedSMTP, smtplib.SMTP_SSL):
     """The same over implicit TLS."""
 
 
@@ -57,7 +57,7 @@ class EmailBackend(smtp.EmailBackend):
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         """The SMTP client class."""
-        return _TimedOverTls if self.use_ssl else _Timed
+        return _TimeLimitedSMTPOverTls if self.use_ssl else _TimeLimitedSMTP
 
     def _send(self, email_message: Any) -> bool:
         """Send one mail and store on it the server's response, which usually has the queue id."""

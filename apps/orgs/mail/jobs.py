@@ -18,11 +18,11 @@ from django.utils import timezone, translation
 
 from apps.base.extension_points import periodic_jobs
 from apps.base.identifiers import uuid_at
-from apps.base.text.mail_addresses import wire_address
+from apps.base.text.email_validation import ascii_email
 from apps.base.text.redaction import redact
 from apps.base.timestamps import time_zone_of
 from apps.notices.models import Notice, Severity
-from apps.notices.texts import describe
+from apps.notices.texts import notice_context
 from apps.orgs.mail import outbox, token_emails
 from apps.orgs.mail.recipients import recipients
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, OutgoingMail
@@ -78,7 +78,7 @@ def _mail_notices_of(organization_id: uuid.UUID) -> int:
     if recent and recent + len(waiting) > MAX_SINGLE_MAILS:
         return 0
     claimed = [notice for notice in waiting if _claim(notice)]
-    _write_mails(claimed)
+    _enqueue_mails(claimed)
     return len(claimed)
 
 
@@ -87,32 +87,32 @@ def _claim(notice: Notice) -> bool:
     return bool(Notice.objects.filter(pk=notice.pk, mailed_at=None).update(mailed_at=timezone.now()))
 
 
-def _write_mails(notices: list[Notice]) -> None:
+def _enqueue_mails(notices: list[Notice]) -> None:
     """Queue the mails of one organization's notifications; none if the organization is closed."""
     if not notices or notices[0].organization.status == OrganizationStatus.CLOSED:
         return
     rows = Membership.objects.filter(organization_id=notices[0].organization_id, user__is_active=True)
-    members = [row for row in rows.select_related("user").order_by("pk") if not row.user.waits_for_owner]
-    addressed = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
+    members = [row for row in rows.select_related("user").order_by("pk") if not row.user.must_verify_address]
+    notices_with_recipients = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
     for member in members:
-        own = [notice for notice, keys in addressed if member.pk in keys]
-        if len(own) > MAX_SINGLE_MAILS:
-            own.sort(key=lambda notice: notice.severity != Severity.BAD)
-            _write_mail(member, "notices", own)
+        own_notices = [notice for notice, keys in notices_with_recipients if member.pk in keys]
+        if len(own_notices) > MAX_SINGLE_MAILS:
+            own_notices.sort(key=lambda notice: notice.severity != Severity.BAD)
+            _enqueue_mail(member, "notices", own_notices)
         else:
-            for notice in own:
-                _write_mail(member, "notice", [notice])
+            for notice in own_notices:
+                _enqueue_mail(member, "notice", [notice])
 
 
-def _write_mail(member: Membership, template: str, notices: list[Notice]) -> None:
+def _enqueue_mail(member: Membership, template: str, notices: list[Notice]) -> None:
     organization, user = notices[0].organization, member.user
     with translation.override(user.language or "en"), timezone.override(time_zone_of(user.time_zone)):
-        words = [describe(notice, organization.slug) for notice in notices[:MAX_NOTICES_PER_MAIL]]
+        shown = [notice_context(notice, organization.slug) for notice in notices[:MAX_NOTICES_PER_MAIL]]
     context = {
-        "notice": words[0],
-        "notices": words,
+        "notice": shown[0],
+        "notices": shown,
         "number": len(notices),
-        "more": len(notices) - len(words),
+        "more": len(notices) - len(shown),
         "organization": organization.name,
         "list_url": reverse("notices", args=[organization.slug]),
         "name": user.name,
@@ -126,9 +126,9 @@ def send_due_mail() -> int:
 
     Raises JobFailed if the server cannot be reached: every other mail would only time out too.
     """
-    sent, until = 0, time.monotonic() + MAX_SECONDS
+    sent, deadline = 0, time.monotonic() + MAX_SECONDS
     for row in OutgoingMail.objects.due(timezone.now())[:BATCH]:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
         # The lease is taken before sending: if the worker dies, the mail is sent later, and never by two at once.
         leased = OutgoingMail.objects.filter(pk=row.pk, attempts=row.attempts, sent_at=None).update(
@@ -136,7 +136,7 @@ def send_due_mail() -> int:
             next_attempt_at=None if row.attempts + 1 >= MAX_ATTEMPTS else timezone.now() + SEND_LEASE,
         )
         error = _send(row) if leased else None
-        if error is not None and not _is_about_the_mail(error):
+        if error is not None and not _is_message_error(error):
             raise periodic_jobs.JobFailed
         sent += bool(leased) and error is None
     return sent
@@ -144,11 +144,11 @@ def send_due_mail() -> int:
 
 def _send(row: OutgoingMail) -> OSError | ValueError | None:
     """Send one mail; return the error if it failed: OSError from smtplib, ValueError for a malformed mail."""
-    written = token_emails.write(row) if row.template else (row.subject, row.body)
+    written = token_emails.render(row) if row.template else (row.subject, row.body)
     if written is None:
         row.delete()
         return None
-    message = EmailMessage(*written, to=[wire_address(row.to)])
+    message = EmailMessage(*written, to=[ascii_email(row.to)])
     try:
         message.send()
     except (OSError, ValueError) as error:
@@ -163,7 +163,7 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
     return None
 
 
-def _is_about_the_mail(error: OSError | ValueError) -> bool:
+def _is_message_error(error: OSError | ValueError) -> bool:
     """Return whether the error concerns this mail only: it is malformed, or the server refused it."""
     refusals = (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
     return isinstance(error, refusals)

@@ -14,7 +14,7 @@ def enqueue(*, to: str, template: str, context: dict[str, Any], language: str = 
 
     ``template``: a name under ``templates/mail/``. It must not contain secrets or token links, because rows are stored.
     """
-    subject, body = write(template, context, language)
+    subject, body = render(template, context, language)
     return OutgoingMail.objects.create(to=to, subject=subject, body=body)
 
 
@@ -26,11 +26,11 @@ def enqueue_link(*, to: str, template: str, regarding: str = "") -> OutgoingMail
     return OutgoingMail.objects.create(to=to, subject="", body="", template=template, regarding=regarding)
 
 
-def write(template: str, context: dict[str, Any], language: str = "") -> tuple[str, str]:
+def render(template: str, context: dict[str, Any], language: str = "") -> tuple[str, str]:
     """Return subject and body of a mail in a language."""
-    words = {name: _one_line(value) for name, value in context.items()}
+    one_line_context = {name: _one_line(value) for name, value in context.items()}
     with translation.override(language or settings.LANGUAGE_CODE):
-        text = render_to_string(f"mail/{template}.txt", {**words, "public_url": settings.PUBLIC_URL})
+        text = render_to_string(f"mail/{template}.txt", {**one_line_context, "public_url": settings.PUBLIC_URL})
     subject, _, body = text.strip().partition("\n")
     # One line, whatever names it contains: Django refuses a subject with a line break.
     return " ".join(subject.split())[:250], body.strip() + "\n"

@@ -21,7 +21,7 @@ def record(actor: Actor, membership: Membership, action: str, changes: dict[str,
     )
 
 
-def announce(membership: Membership, event_type: str) -> None:
+def publish_user_event(membership: Membership, event_type: str) -> None:
     """Publish ``user.created``, ``user.updated`` or ``user.deleted`` to the organization's endpoints."""
     data = {"id": membership.user_public_id, "name": membership.user.name, "email": membership.user.email}
     publishing.publish(organization_id=membership.organization_id, event_type=event_type, data=data)

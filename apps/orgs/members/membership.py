@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.permissions import ADMIN, Permission
-from apps.orgs.accounts.email_addresses import is_confirmed
+from apps.orgs.accounts.email_addresses import has_confirmed_address
 from apps.orgs.accounts.provisional import end_provisional_access
 from apps.orgs.invitations.revocation import revoke_invitations_of
 from apps.orgs.mail import outbox
-from apps.orgs.members.audit_and_publish import announce, record
+from apps.orgs.members.audit_and_publish import publish_user_event, record
 from apps.orgs.models import Membership, Role
 from apps.orgs.roles import RANK
 
@@ -124,7 +124,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
 def _check_can_be_raised(actor: Actor, membership: Membership) -> None:
     if membership.user_id == actor.pk:
         raise Forbidden(_("Nobody raises their own role. Ask an owner."))
-    if not is_confirmed(membership.user):
+    if not has_confirmed_address(membership.user):
         raise Conflict(
             _("%(email)s is not confirmed yet. Until its owner has confirmed it, the role stays Viewer.")
             % {"email": membership.user.email}
@@ -164,7 +164,7 @@ def end_membership(actor: Actor, membership: Membership, action: str) -> None:
     user = membership.user
     changes: dict[str, list[Any]] = {"email": [user.email, None], "role": [membership.role, None]}
     record(actor, membership, action, changes)
-    announce(membership, "user.deleted")
+    publish_user_event(membership, "user.deleted")
     revoke_invitations_of(actor, membership, None)
     membership.delete()
     if not user.is_staff and not Membership.objects.filter(user=user).exists():

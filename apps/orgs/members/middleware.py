@@ -16,14 +16,14 @@ from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.requests import PortalRequest, source_of
 from apps.base.rest.request_identity import AuthResult
 from apps.base.web.middleware import is_api
-from apps.base.web.pages import READING
+from apps.base.web.pages import READ_METHODS
 from apps.base.web.request_locale import reader_preferences
 from apps.orgs.members.membership_requirements import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GRANTABLE, PERMISSIONS
 from apps.orgs.support_access import support_session
 
-SEEN_EVERY = timedelta(minutes=5)
+LAST_SEEN_INTERVAL = timedelta(minutes=5)
 GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
@@ -63,7 +63,7 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
         messages.info(request, text % {"name": found.organization.name})
         return redirect("mfa_index")
     request.session["organization"] = slug
-    _note_visit(found)
+    _update_last_seen(found)
     return None
 
 
@@ -71,7 +71,7 @@ def _enter_for_support(request: PortalRequest, slug: str) -> None:
     access = support_session.support_access_of(request, slug)
     if access is None:
         raise NotFound()
-    if request.method not in READING:
+    if request.method not in READ_METHODS:
         raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
     request.support_access, request.organization = access, access.organization
     # An unsaved row, so that pages which read the role find the lowest one.
@@ -80,9 +80,9 @@ def _enter_for_support(request: PortalRequest, slug: str) -> None:
     support_session.count_page(access)
 
 
-def _note_visit(membership: Membership) -> None:
+def _update_last_seen(membership: Membership) -> None:
     now = timezone.now()
-    if membership.last_seen_at is None or membership.last_seen_at < now - SEEN_EVERY:
+    if membership.last_seen_at is None or membership.last_seen_at < now - LAST_SEEN_INTERVAL:
         Membership.objects.filter(pk=membership.pk).update(last_seen_at=now)
 
 
@@ -103,7 +103,7 @@ def actor_for_api(request: PortalRequest) -> AuthResult | None:
     slug = request.GET.get("organization")
     chosen = [each for each in candidates if each.organization.slug == slug] if slug else candidates
     try:
-        membership = _only(chosen, slug)
+        membership = _single_membership(chosen, slug)
     except PortalError as error:
         return AuthResult(refusal=error)
     refusal = _refusal(membership)
@@ -113,7 +113,7 @@ def actor_for_api(request: PortalRequest) -> AuthResult | None:
     return AuthResult(actor=actor_of(request, membership), refusal=refusal)
 
 
-def _only(chosen: list[Membership], slug: str | None) -> Membership:
+def _single_membership(chosen: list[Membership], slug: str | None) -> Membership:
     if len(chosen) == 1:
         return chosen[0]
     if slug or not chosen:

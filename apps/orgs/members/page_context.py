@@ -9,7 +9,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.notices.actions import can_dismiss
 from apps.notices.models import Notice
-from apps.notices.texts import describe
+from apps.notices.texts import notice_context
 from apps.orgs.models import Membership, OrganizationStatus
 
 NOTICES_ON_TOP = 1
@@ -25,7 +25,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return context
-    context["memberships"] = memberships_of(request)
+    context["memberships"] = own_memberships(request)
     organization = getattr(request, "organization", None)
     if organization is not None:
         actor = request.actor
@@ -41,7 +41,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
     return context
 
 
-def memberships_of(request: PortalRequest) -> list[Membership]:
+def own_memberships(request: PortalRequest) -> list[Membership]:
     """Return the user's memberships, ordered by organization name, without closed organizations and the platform."""
     rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
@@ -58,7 +58,7 @@ def _notices(request: PortalRequest) -> dict[str, Any]:
     rows = list(Notice.objects.visible_to(request.actor).needing_attention().open().most_severe_first()[:MAX_COUNTED])
     shown = [
         {
-            **describe(row, request.organization.slug),
+            **notice_context(row, request.organization.slug),
             "may_dismiss": request.method == "GET" and can_dismiss(request.actor, row),
         }
         for row in rows[:NOTICES_ON_TOP]

@@ -13,12 +13,12 @@ from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid
 from apps.base.models import creator
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
-from apps.base.text.mail_addresses import canonical_address
-from apps.orgs.accounts.email_addresses import lock_addresses, refuse_members
-from apps.orgs.accounts.provisional import announce_claim
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
+from apps.base.text.email_validation import normalize_email
+from apps.orgs.accounts.email_addresses import check_not_member, lock_addresses
+from apps.orgs.accounts.provisional import enqueue_membership_offer
 from apps.orgs.mail import outbox
-from apps.orgs.members.audit_and_publish import announce, record
+from apps.orgs.members.audit_and_publish import publish_user_event, record
 from apps.orgs.members.membership import check_can_manage, end_membership, find_membership, lock_members
 from apps.orgs.models import Invitation, Membership, Role, User
 
@@ -40,16 +40,16 @@ def create_user(*, actor: Actor, new: NewUser) -> Membership:
     chose it (account pre-hijacking).
     """
     actor.require(Permission.USERS_WRITE)
-    organization_id, email = cast(uuid.UUID, actor.organization_id), canonical_address(new.email)
+    organization_id, email = cast(uuid.UUID, actor.organization_id), normalize_email(new.email)
     lock_addresses([email])
-    refuse_members(organization_id, email)
+    check_not_member(organization_id, email)
     user = User(email=email, name=new.name, password=new.password_hash, password_is_provisional=True)
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
     membership = Membership.objects.create(
         organization_id=organization_id, user=user, role=Role.VIEWER, **creator(actor)
     )
-    announce_claim(user)
+    enqueue_membership_offer(user)
     changes = {"name": [None, new.name], "email": [None, email], "role": [None, str(Role.VIEWER)]}
     _record_and_publish(actor, membership, "user.created", changes)
     return membership
@@ -72,7 +72,12 @@ def _member_or_refusal(actor: Actor, new: NewUser) -> Membership | Invalid:
 
 @transaction.atomic
 def update_user(
-    *, actor: Actor, user_id: str, expected: Expected = ANY_VERSION, name: str | None = None, email: str | None = None
+    *,
+    actor: Actor,
+    user_id: str,
+    expected: ExpectedVersion = ANY_VERSION,
+    name: str | None = None,
+    email: str | None = None,
 ) -> Membership:
     """Change a user's name or address.
 
@@ -82,11 +87,11 @@ def update_user(
     membership, user = _lock_user(actor, user_id, email)
     if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
         raise Forbidden(_("This account belongs to several organizations; only its owner may change it."))
-    email = user.email if email is None else canonical_address(email)
-    if email == canonical_address(user.email):
+    email = user.email if email is None else normalize_email(email)
+    if email == normalize_email(user.email):
         email = user.email
     if email != user.email:
-        refuse_members(membership.organization_id, email, but=membership)
+        check_not_member(membership.organization_id, email, exclude=membership)
     expected.check(membership.version)
     changes: dict[str, list[Any]] = {}
     if name is not None and name != user.name:
@@ -121,7 +126,7 @@ def _lock_user(actor: Actor, user_id: str, email: str | None = None) -> tuple[Me
 
 def _change_address(membership: Membership, email: str) -> None:
     user = membership.user
-    if not user.waits_for_owner:
+    if not user.must_verify_address:
         outbox.enqueue(
             to=user.email,
             template="address_changed",
@@ -135,11 +140,11 @@ def _change_address(membership: Membership, email: str) -> None:
     user.password_is_provisional, user.signs_in_unverified = True, False
     user.session_epoch += 1
     user.address_epoch += 1
-    announce_claim(user)
+    enqueue_membership_offer(user)
 
 
 @transaction.atomic
-def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANY_VERSION) -> None:
+def delete_user(*, actor: Actor, user_id: str, expected: ExpectedVersion = ANY_VERSION) -> None:
     """Remove a user from the organization; an account without another organization is deleted."""
     membership, _user = _lock_user(actor, user_id)
     expected.check(membership.version)
@@ -149,4 +154,4 @@ def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANY_VERSION)
 def _record_and_publish(actor: Actor, membership: Membership, action: str, changes: dict[str, list[Any]]) -> None:
     """Record a change and publish the event of the same name."""
     record(actor, membership, action, changes)
-    announce(membership, action)
+    publish_user_event(membership, action)

@@ -13,9 +13,9 @@ from django.utils import timezone
 from apps.base.actor import Actor
 from apps.base.errors import PortalError
 from apps.base.permissions import Permission
-from apps.base.text.mail_addresses import canonical_address
+from apps.base.text.email_validation import normalize_email
 from apps.base.web.operator_session import SECOND_STEPS
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.orgs.members.membership import check_can_manage
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
 from apps.orgs.roles import RANK, ROLE_TABLE
@@ -29,7 +29,7 @@ def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
     """Return the members that match, owners first, then by name."""
     rows = Membership.objects.for_actor(actor).select_related("user")
     if text:
-        rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=canonical_address(text)))
+        rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=normalize_email(text)))
     if role:
         rows = rows.filter(role=role)
     rank = Case(*(When(role=each, then=Value(RANK[each])) for each in Role), output_field=IntegerField())
@@ -38,12 +38,12 @@ def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
 
 def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
     """Return the rows of the members' list."""
-    people = [row.user_id for row in rows]
-    second = Authenticator.objects.filter(user__in=people, type__in=SECOND_STEPS)
-    two_step = set(second.values_list("user_id", flat=True))
-    own = EmailAddress.objects.filter(user__in=people, verified=True, email=F("user__email"))
+    user_ids = [row.user_id for row in rows]
+    second_steps = Authenticator.objects.filter(user__in=user_ids, type__in=SECOND_STEPS)
+    two_step = set(second_steps.values_list("user_id", flat=True))
+    own = EmailAddress.objects.filter(user__in=user_ids, verified=True, email=F("user__email"))
     confirmed = set(own.values_list("user_id", flat=True))
-    made = keys_made(actor, [row.user_public_id for row in rows])
+    key_counts = count_created_keys(actor, [row.user_public_id for row in rows])
     return [
         {
             "id": row.user_public_id,
@@ -55,24 +55,24 @@ def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
             "two_step": row.user_id in two_step,
             "is_confirmed": row.user_id in confirmed,
             "is_you": row.user_id == actor.pk,
-            "keys": made.get(row.user_public_id, 0),
-            "refusal": refusal(actor, row),
+            "keys": key_counts.get(row.user_public_id, 0),
+            "refusal": refusal_reason(actor, row),
         }
         for row in rows
     ]
 
 
-def keys_made(actor: Actor, people: Iterable[str]) -> dict[str, int]:
+def count_created_keys(actor: Actor, user_ids: Iterable[str]) -> dict[str, int]:
     """Return the number of active keys, of any kind, that each of the users created, by public id."""
     found: dict[str, int] = {}
-    for kind in KINDS.values():
-        rows = kind.keys().for_actor(actor).live().filter(created_by_kind="user", created_by_id__in=list(people))
+    for kind in KEY_KINDS.values():
+        rows = kind.keys().for_actor(actor).live().filter(created_by_kind="user", created_by_id__in=list(user_ids))
         for user_id, count in rows.values_list("created_by_id").annotate(Count("pk")):
             found[user_id] = found.get(user_id, 0) + count
     return found
 
 
-def refusal(actor: Actor, membership: Membership) -> str:
+def refusal_reason(actor: Actor, membership: Membership) -> str:
     """Return why the actor cannot change the member, or an empty string."""
     try:
         actor.require(Permission.MEMBERS_WRITE)
@@ -103,7 +103,7 @@ def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
             "closed_at": row.closed_at,
             "is_open": row.status == InvitationStatus.SENT and row.role in assignable,
         }
-        for row in Invitation.objects.for_actor(actor).shown().filter(recent).order_by("-pk")[:MAX_INVITATIONS]
+        for row in Invitation.objects.for_actor(actor).visible().filter(recent).order_by("-pk")[:MAX_INVITATIONS]
     ]
 
 
@@ -111,8 +111,8 @@ def role_table() -> list[dict[str, Any]]:
     """Return the table of roles and permissions: a row for each ability, a cell for each role."""
     return [
         {
-            "text": right.text,
-            "cells": [{"role": role.label, "held": right.coverage(role), "lacks": right.lacks} for role in Role],
+            "text": row.text,
+            "cells": [{"role": role.label, "held": row.coverage(role), "lacks": row.lacks} for role in Role],
         }
-        for right in ROLE_TABLE
+        for row in ROLE_TABLE
     ]

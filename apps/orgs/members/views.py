@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, StepUpForm, form_token
-from apps.base.web.pages import FORM, org_page, selected_filter
+from apps.base.web.forms import AlreadySubmitted, StepUpForm, form_token
+from apps.base.web.pages import FORM_METHODS, org_page, selected_filter
 from apps.credentials.view_models import count_descendants
 from apps.orgs.members import membership, view_models
 from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
-from apps.orgs.members.page_context import memberships_of
+from apps.orgs.members.page_context import own_memberships
 from apps.orgs.models import Membership, Role
 
 PER_PAGE = 50
@@ -62,7 +62,7 @@ def roles(request: PortalRequest) -> HttpResponse:
     return render(request, "orgs/roles.html", context)
 
 
-@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM_METHODS)
 def member(request: PortalRequest, user_id: str) -> HttpResponse:
     """Show a member and change the role."""
     found = membership.find_membership(request.actor, user_id)
@@ -73,14 +73,14 @@ def member(request: PortalRequest, user_id: str) -> HttpResponse:
         initial={"role": found.role},
     )
     if form.is_valid() and _try(form, membership.change_role, request, user_id, role=form.cleaned_data["role"]):
-        words = {"name": found.user.name or found.user.email, "role": Role(form.cleaned_data["role"]).label}
-        messages.success(request, _("%(name)s is %(role)s now, from the next click on.") % words)
+        params = {"name": found.user.name or found.user.email, "role": Role(form.cleaned_data["role"]).label}
+        messages.success(request, _("%(name)s is %(role)s now, from the next click on.") % params)
         return redirect("members", request.organization.slug)
-    context = {"form": form, "is_last_owner": membership.is_last_owner(found), **_facts(request, found)}
+    context = {"form": form, "is_last_owner": membership.is_last_owner(found), **_member_context(request, found)}
     return render(request, "orgs/member.html", context, status=422 if form.errors else 200)
 
 
-@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM_METHODS)
 def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
     """Show what removing a member ends, and remove the member."""
     found = membership.find_membership(request.actor, user_id)
@@ -93,11 +93,11 @@ def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
         if count_descendants(request.actor, user_id):
             return redirect("created_by", request.organization.slug, user_id)
         return redirect("members", request.organization.slug)
-    context = {"form": form, "is_only": _is_only(found), **_facts(request, found)}
+    context = {"form": form, "is_only": _is_only_organization(found), **_member_context(request, found)}
     return render(request, "orgs/member_remove.html", context, status=422 if form.errors else 200)
 
 
-@org_page(Permission.MEMBERS_READ, nav="members", methods=FORM)
+@org_page(Permission.MEMBERS_READ, nav="members", methods=FORM_METHODS)
 def leave(request: PortalRequest) -> HttpResponse:
     """Show what leaving ends, and leave; the last owner is refused."""
     found = request.membership
@@ -108,19 +108,19 @@ def leave(request: PortalRequest) -> HttpResponse:
         return redirect("landing")
     context = {
         "form": form,
-        "is_only": _is_only(found),
+        "is_only": _is_only_organization(found),
         "is_last_owner": membership.is_last_owner(found),
-        "keys": view_models.keys_made(request.actor, [request.actor.id]).get(request.actor.id, 0),
+        "keys": view_models.count_created_keys(request.actor, [request.actor.id]).get(request.actor.id, 0),
     }
     return render(request, "orgs/leave.html", context, status=422 if form.errors else 200)
 
 
-def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
-    made = count_descendants(request.actor, found.user_public_id)
-    return {"member": view_models.member_rows(request.actor, [found])[0], "made": made}
+def _member_context(request: PortalRequest, found: Membership) -> dict[str, Any]:
+    descendant_count = count_descendants(request.actor, found.user_public_id)
+    return {"member": view_models.member_rows(request.actor, [found])[0], "made": descendant_count}
 
 
-def _is_only(found: Membership) -> bool:
+def _is_only_organization(found: Membership) -> bool:
     """Return whether the account belongs to no other organization, so it is deleted with the membership."""
     others = Membership.objects.filter(user_id=found.user_id).exclude(pk=found.pk)
     return not found.user.is_staff and not others.exists()
@@ -133,7 +133,7 @@ def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *
         with transaction.atomic():
             form.consume_token()
             change(actor=request.actor, **named, **values)
-    except AlreadySent:
+    except AlreadySubmitted:
         pass  # done by the first of the two
     except (Conflict, Forbidden, Invalid) as error:
         form.add_error(None, str(error))
@@ -144,14 +144,16 @@ def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *
 @login_required
 def landing(request: PortalRequest) -> HttpResponse:
     """Redirect to the organization used last, to the only one, or to the list."""
-    mine = memberships_of(request)
+    memberships = own_memberships(request)
     last = request.session.get("organization")
-    used = [each for each in mine if each.last_seen_at is not None]
-    chosen = next((each for each in mine if each.organization.slug == last), None)
-    chosen = chosen or max(used, key=lambda each: each.last_seen_at, default=mine[0] if len(mine) == 1 else None)
+    used = [each for each in memberships if each.last_seen_at is not None]
+    chosen = next((each for each in memberships if each.organization.slug == last), None)
+    chosen = chosen or max(
+        used, key=lambda each: each.last_seen_at, default=memberships[0] if len(memberships) == 1 else None
+    )
     if chosen is not None:
         return redirect("overview", chosen.organization.slug)
-    if request.user.is_staff and not mine:
+    if request.user.is_staff and not memberships:
         return redirect("admin:index")
     return redirect("organizations")
 
@@ -159,6 +161,6 @@ def landing(request: PortalRequest) -> HttpResponse:
 @login_required
 def organizations(request: PortalRequest) -> HttpResponse:
     """List the user's organizations, the one used last first."""
-    mine = sorted(memberships_of(request), key=lambda each: each.organization.name.lower())
-    mine.sort(key=lambda each: each.last_seen_at.timestamp() if each.last_seen_at else 0, reverse=True)
-    return render(request, "organizations.html", {"memberships": mine})
+    memberships = sorted(own_memberships(request), key=lambda each: each.organization.name.lower())
+    memberships.sort(key=lambda each: each.last_seen_at.timestamp() if each.last_seen_at else 0, reverse=True)
+    return render(request, "organizations.html", {"memberships": memberships})

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.identifiers import decode, encode
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
 from apps.base.rest.object_versions import version_of
-from apps.base.text.mail_addresses import spellings
+from apps.base.text.email_validation import email_spellings
 from apps.orgs.models.accounts import ExternalIdentity, User
 from apps.orgs.models.enums import Role
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 PLATFORM_SLUG = "platform"
-SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z", _("Use lower-case letters, digits and hyphens."))
+SLUG_VALIDATOR = RegexValidator(
+    r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z", _("Use lower-case letters, digits and hyphens.")
+)
 
 
 class OrganizationStatus(models.TextChoices):
@@ -73,7 +75,7 @@ class Organization(PrefixedModel, Timestamped):
     audit_kind = "organization"
 
     name = models.CharField(_("name"), max_length=120)
-    slug = models.CharField(_("slug"), max_length=50, unique=True, validators=[SLUG])
+    slug = models.CharField(_("slug"), max_length=50, unique=True, validators=[SLUG_VALIDATOR])
     status = models.CharField(max_length=12, choices=OrganizationStatus.choices, default=OrganizationStatus.ACTIVE)
     status_reason = models.CharField(max_length=200, blank=True)
     ceiling_per_minute = models.PositiveIntegerField(
@@ -158,8 +160,8 @@ class MembershipQuerySet(OrgQuerySet["Membership"]):
 
     def with_address(self, email: str) -> Self:
         """Filter by the user's own address or a further address that the user confirmed."""
-        further = Q(user__emailaddress__email__in=spellings(email), user__emailaddress__verified=True)
-        return self.filter(Q(user__email__in=spellings(email)) | further)
+        further = Q(user__emailaddress__email__in=email_spellings(email), user__emailaddress__verified=True)
+        return self.filter(Q(user__email__in=email_spellings(email)) | further)
 
 
 class Membership(OrgOwned, CreatedBy):
@@ -194,19 +196,19 @@ class Membership(OrgOwned, CreatedBy):
         return f"{self.user} · {self.organization} · {self.role}"
 
     @property
-    def user_key(self) -> uuid.UUID:
+    def public_user_pk(self) -> uuid.UUID:
         """The account key behind the id under which the organization knows the user."""
         return self.earlier_id or self.user_id
 
     @property
     def user_public_id(self) -> str:
         """The ``user_…`` id of the member; it does not change when another account takes the membership over."""
-        return encode(User.id_prefix, self.user_key)
+        return encode(User.id_prefix, self.public_user_pk)
 
     @property
     def version(self) -> str:
         """The version of the fields that an organization can change; sign-ins and passwords are not part of it."""
-        return version_of(self.user_key, self.user.name, self.user.email)
+        return version_of(self.public_user_pk, self.user.name, self.user.email)
 
 
 class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):

@@ -11,7 +11,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import PrefixedModel, PrefixedQuerySet
-from apps.base.text.mail_addresses import canonical_address, spellings
+from apps.base.text.email_validation import email_spellings, normalize_email
 
 
 class UserManager(BaseUserManager["User"]):
@@ -23,7 +23,7 @@ class UserManager(BaseUserManager["User"]):
 
     def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
         """Save a new account; without a password it cannot sign in until one is set."""
-        user = self.model(email=canonical_address(email), **values)
+        user = self.model(email=normalize_email(email), **values)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -34,23 +34,23 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> "User":
         """Return the account of an address in any spelling, or raise DoesNotExist."""
-        found = self.with_address(username or "")
+        found = self.find_by_address(username or "")
         if found is None:
             raise self.model.DoesNotExist
         return found
 
-    def with_address(self, email: str) -> "User | None":
+    def find_by_address(self, email: str) -> "User | None":
         """Return the account of an address in any spelling, else the first provisional account that claims it."""
-        return self.owner_of(email) or self.claims_on(email).first()
+        return self.address_owner(email) or self.provisional_accounts(email).first()
 
-    def owner_of(self, email: str) -> "User | None":
+    def address_owner(self, email: str) -> "User | None":
         """Return the account that owns the address; provisional accounts do not."""
-        return next(iter(self.owners_of(email)), None)
+        return next(iter(self.address_owners(email)), None)
 
-    def owners_of(self, email: str) -> "list[User]":
+    def address_owners(self, email: str) -> "list[User]":
         """Return the account that owns the address, then older accounts whose address is another spelling of it."""
-        canonical = canonical_address(email)
-        rows = self.filter(email__in=spellings(email), password_is_provisional=False)
+        canonical = normalize_email(email)
+        rows = self.filter(email__in=email_spellings(email), password_is_provisional=False)
         return sorted(rows, key=lambda user: (user.email != canonical, user.pk))
 
     def with_duplicate_addresses(self) -> "list[list[User]]":
@@ -58,12 +58,12 @@ class UserManager(BaseUserManager["User"]):
         international = Q(email__regex="[^ -~]") | Q(email__contains="@xn--") | Q(email__contains=".xn--")
         found: dict[str, list[User]] = {}
         for user in self.filter(international, password_is_provisional=False).order_by("pk"):
-            found.setdefault(canonical_address(user.email), []).append(user)
+            found.setdefault(normalize_email(user.email), []).append(user)
         return [users for users in found.values() if len(users) > 1]
 
-    def claims_on(self, email: str) -> models.QuerySet["User"]:
+    def provisional_accounts(self, email: str) -> models.QuerySet["User"]:
         """Return the provisional accounts that claim an address: those in use first, then the newest."""
-        rows = self.filter(email__in=spellings(email), password_is_provisional=True)
+        rows = self.filter(email__in=email_spellings(email), password_is_provisional=True)
         return rows.order_by("-signs_in_unverified", "-pk")
 
 
@@ -113,7 +113,7 @@ class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
         return self.email
 
     @property
-    def waits_for_owner(self) -> bool:
+    def must_verify_address(self) -> bool:
         """Whether sign-in is refused until the owner of the address verifies it."""
         return self.password_is_provisional and not self.signs_in_unverified
 

@@ -25,7 +25,7 @@ class InvitationStatus(models.TextChoices):
 class InvitationQuerySet(OrgQuerySet["Invitation"]):
     """Invitations of organizations."""
 
-    def shown(self) -> Self:
+    def visible(self) -> Self:
         """Filter to the invitations that the organization created and sees."""
         return self.filter(membership=None)
 

@@ -18,7 +18,7 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
         """Filter to the mail that will still be tried."""
         return self.filter(sent_at=None).exclude(next_attempt_at=None)
 
-    def waiting(self, template: str, regarding: object) -> Self:
+    def unsent_for(self, template: str, regarding: object) -> Self:
         """Filter to the unsent mails of a template about one object."""
         return self.filter(template=template, regarding=str(regarding), sent_at=None)
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
-from apps.base.web.forms import LineField, OneUseForm, StepUpForm, number_field
+from apps.base.web.forms import OneUseForm, PlainTextField, StepUpForm, number_field
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
@@ -24,7 +24,7 @@ from apps.orgs.settings.organization_settings import (
 # With more choices than this a scrolling list replaces checkboxes.
 MAX_CHECKBOXES = 30
 NO_AUTOCOMPLETE = {"autocomplete": "off"}
-FAMILIES = {
+RETENTION_LABELS = {
     "audit": _("Audit log: who changed what"),
     "calls": _("API calls: one line for each request"),
     "deliveries": _("Events and deliveries"),
@@ -42,11 +42,11 @@ class SettingsForm(OneUseForm):
         self.organization = organization
         self.fields["version"].initial = organization.settings_version
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the values for ``update_settings``."""
         return {name: self.cleaned_data[name] for name in SETTINGS if name in self.cleaned_data}
 
-    def start_from(self, organization: Organization) -> None:
+    def use_newest_version(self, organization: Organization) -> None:
         """Take the newest version, so that submitting again overwrites the other change."""
         self.data = self.data.copy()
         self.data["version"] = str(organization.settings_version)
@@ -56,7 +56,7 @@ class SettingsForm(OneUseForm):
 class GeneralForm(SettingsForm):
     """The organization's name."""
 
-    name = LineField(label=_("Name"), max_length=MAX_NAME_LENGTH, widget=forms.TextInput(attrs=NO_AUTOCOMPLETE))
+    name = PlainTextField(label=_("Name"), max_length=MAX_NAME_LENGTH, widget=forms.TextInput(attrs=NO_AUTOCOMPLETE))
 
 
 class SecurityForm(StepUpForm, SettingsForm):
@@ -86,14 +86,14 @@ class RetentionForm(StepUpForm, SettingsForm):
         super().__init__(*args, **options)
         self.shorter: dict[str, int] = {}
         for kind in RETENTION_SETTINGS:
-            self.fields[retention_field(kind)] = self._days(kind)
+            self.fields[retention_field(kind)] = self._retention_days_field(kind)
         self.order_fields([*map(retention_field, RETENTION_SETTINGS), "confirm", "confirm_password"])
 
-    def _days(self, kind: str) -> forms.IntegerField:
+    def _retention_days_field(self, kind: str) -> forms.IntegerField:
         least, most = MIN_RETENTION_DAYS[kind], portal_retention_days(kind)
         hint = _("From %(low)d to %(most)d days. Empty: %(most)d, as long as the portal keeps them.")
         return forms.IntegerField(
-            label=FAMILIES[kind], required=False, min_value=least, max_value=max(most, least),
+            label=RETENTION_LABELS[kind], required=False, min_value=least, max_value=max(most, least),
             help_text=hint % {"low": least, "most": most},
         )  # fmt: skip
 
@@ -116,14 +116,16 @@ class MailForm(StepUpForm, SettingsForm):
     def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
         super().__init__(*args, organization=organization, **options)
         members = Membership.objects.filter(organization=organization).select_related("user").order_by("user__name")
-        people = [(each.user_public_id, f"{each.user.name} · {each.user.email}") for each in members]
+        member_choices = [(each.user_public_id, f"{each.user.name} · {each.user.email}") for each in members]
         chosen = organization.mail_recipients or {}
         for group in GROUPS:
             now = chosen.get(group, {})
-            self.fields[f"roles_{group}"] = self._choice(_("Roles"), Role.choices, now.get("roles", []))
-            self.fields[f"members_{group}"] = self._choice(_("People"), people, now.get("members", []))
+            self.fields[f"roles_{group}"] = self._multiple_choice_field(_("Roles"), Role.choices, now.get("roles", []))
+            self.fields[f"members_{group}"] = self._multiple_choice_field(
+                _("People"), member_choices, now.get("members", [])
+            )
 
-    def _choice(self, label: Any, choices: list[Any], chosen: list[str]) -> forms.MultipleChoiceField:
+    def _multiple_choice_field(self, label: Any, choices: list[Any], chosen: list[str]) -> forms.MultipleChoiceField:
         return forms.MultipleChoiceField(
             label=label,
             choices=choices,
@@ -139,7 +141,7 @@ class MailForm(StepUpForm, SettingsForm):
             for group, title in GROUPS.items()
         ]
 
-    def for_action(self) -> dict[str, Any]:
+    def action_arguments(self) -> dict[str, Any]:
         """Return the values for ``update_settings``."""
         values = self.cleaned_data
         chosen = {group: {"roles": values[f"roles_{group}"], "members": values[f"members_{group}"]} for group in GROUPS}
@@ -170,7 +172,7 @@ class CloseForm(StepUpForm):
         return text
 
 
-class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
+class OrganizationAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """An organization as operators change it: settings, limits and status."""
 
     class Meta:
@@ -181,7 +183,7 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
             *(name for name in SETTINGS if name != "mail_recipients"),
             *OPERATOR_SETTINGS,
         )
-        field_classes: ClassVar[dict[str, Any]] = {"name": LineField, "status_reason": LineField}
+        field_classes: ClassVar[dict[str, Any]] = {"name": PlainTextField, "status_reason": PlainTextField}
         help_texts: ClassVar[dict[str, Any]] = {
             "status_reason": _("Why it is suspended. Its members read this."),
             "status": _("Suspended: keys answer 403, deliveries are held, pages can only be read."),
@@ -189,15 +191,15 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.was = Organization.objects.get(pk=self.instance.pk)
-        if self.was.status == OrganizationStatus.CLOSED:
-            words: list[Any] = [
+        self.original = Organization.objects.get(pk=self.instance.pk)
+        if self.original.status == OrganizationStatus.CLOSED:
+            status_choices: list[Any] = [
                 (OrganizationStatus.CLOSED, _("Closed")),
                 (OrganizationStatus.ACTIVE, _("Open it again")),
             ]
         else:
-            words = [each for each in OrganizationStatus.choices if each[0] != OrganizationStatus.CLOSED]
-        cast(forms.ChoiceField, self.fields["status"]).choices = words
+            status_choices = [each for each in OrganizationStatus.choices if each[0] != OrganizationStatus.CLOSED]
+        cast(forms.ChoiceField, self.fields["status"]).choices = status_choices
 
     def clean(self) -> dict[str, Any]:
         """Validate the changed settings by the action's rules, and require a reason to suspend."""
@@ -207,7 +209,7 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
         operator = Actor(kind=ActorKind.OPERATOR, id="", label="")
         for name in self.changed_settings():
             try:
-                values[name] = check_settings(operator, self.was, {name: values[name]})[name]
+                values[name] = check_settings(operator, self.original, {name: values[name]})[name]
             except Invalid as error:
                 self.add_error(name, str(error.message))
         return values

@@ -12,9 +12,9 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Invalid
 from apps.base.models import set_values
 from apps.base.permissions import Permission
-from apps.base.text.rules import check_text
+from apps.base.text.validation import check_plain_text
 from apps.credentials.gate import key_check
-from apps.orgs.lifecycle.organization_rows import locked, require_vendor
+from apps.orgs.lifecycle.organization_rows import lock_organization, require_operator_or_system
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.members.membership_requirements import has_second_step
@@ -43,14 +43,14 @@ def update_settings(
     """
     actor.require(Permission.ORGANIZATION_WRITE)
     if not set(values).isdisjoint(OPERATOR_SETTINGS):
-        require_vendor(actor)
-    organization = locked(actor.organization_id or organization_id)
+        require_operator_or_system(actor)
+    organization = lock_organization(actor.organization_id or organization_id)
     if version is not None and version != organization.settings_version:
         raise Conflict(_("Somebody changed these settings meanwhile. Compare, then save once more."))
     if changes := set_values(organization, check_settings(actor, organization, values)):
         organization.settings_version += 1
         organization.save(update_fields=[*changes, "settings_version", "updated_at"])
-        key_check.organization_changed(organization.pk)
+        key_check.invalidate_organization(organization.pk)
         audit.record_change(actor, "organization.updated", organization, changes)
     return organization
 
@@ -64,12 +64,12 @@ def _name(actor: Actor, organization: Organization, value: str) -> str:
     text = " ".join(value.split())
     if not 1 <= len(text) <= MAX_NAME_LENGTH or not text.isprintable():
         raise Invalid.field("name", _("Give a name of 1 to %(most)d characters.") % {"most": MAX_NAME_LENGTH})
-    check_text("name", text)
+    check_plain_text("name", text)
     return text
 
 
 def _key_days(actor: Actor, organization: Organization, value: int | None) -> int | None:
-    return _whole("longest_key_days", value, 1, MAX_KEY_DAYS)
+    return _check_range("longest_key_days", value, 1, MAX_KEY_DAYS)
 
 
 def _two_step(actor: Actor, organization: Organization, value: bool) -> bool:
@@ -87,16 +87,16 @@ def _leak_policy(actor: Actor, organization: Organization, value: str) -> str:
     return value
 
 
-def _days(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
+def _retention_rule(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
     def rule(actor: Actor, organization: Organization, value: int | None) -> int | None:
         if value == getattr(organization, retention_field(kind)):
             return value  # unchanged, though the portal's maximum can have become lower since
-        return _whole(retention_field(kind), value, MIN_RETENTION_DAYS[kind], portal_retention_days(kind))
+        return _check_range(retention_field(kind), value, MIN_RETENTION_DAYS[kind], portal_retention_days(kind))
 
     return rule
 
 
-def _whole(field: str, value: int | None, low: int, high: int) -> int | None:
+def _check_range(field: str, value: int | None, low: int, high: int) -> int | None:
     if value is not None and not low <= value <= high:
         raise Invalid.field(field, _("Choose from %(low)d to %(high)d days.") % {"low": low, "high": high})
     return value
@@ -104,12 +104,12 @@ def _whole(field: str, value: int | None, low: int, high: int) -> int | None:
 
 def _recipients(actor: Actor, organization: Organization, value: dict[str, Any] | None) -> dict[str, Any] | None:
     """Drop unknown roles and users who are not members; a group without recipients gets the default ones."""
-    people = {each.user_public_id for each in _members(organization)}
+    member_ids = {each.user_public_id for each in _members(organization)}
     found: dict[str, Any] = {}
     for group in GROUPS:
         chosen = (value or {}).get(group) or {}
         roles = [role.value for role in Role if role in chosen.get("roles", ())]
-        members = sorted(people.intersection(chosen.get("members", ())))[:MAX_MEMBERS]
+        members = sorted(member_ids.intersection(chosen.get("members", ())))[:MAX_MEMBERS]
         if roles or members:
             found[group] = {"roles": roles, "members": members}
     return found or None
@@ -138,7 +138,7 @@ RULES: dict[str, Callable[[Actor, Organization, Any], Any]] = {
     "two_step_required": _two_step,
     "leak_policy": _leak_policy,
     "mail_recipients": _recipients,
-    **{retention_field(kind): _days(kind) for kind in RETENTION_SETTINGS},
+    **{retention_field(kind): _retention_rule(kind) for kind in RETENTION_SETTINGS},
     "ceiling_per_minute": _unchecked,
     "endpoint_limit": _unchecked,
     "kept_until": _kept_until,

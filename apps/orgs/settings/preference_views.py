@@ -19,7 +19,7 @@ from apps.base.web.pages import safe_return_path
 from apps.orgs.mail.recipients import GROUPS, OPTIONAL_GROUPS
 from apps.orgs.members.middleware import enter_organization
 from apps.orgs.models import Membership, OrganizationStatus
-from apps.orgs.settings.preferences import choose_own_mail, set_preferences
+from apps.orgs.settings.preferences import decline_mail, set_preferences
 
 
 @require_POST
@@ -124,7 +124,7 @@ def _save_mail(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
         redirection = enter_organization(request, membership.organization.slug)
         if redirection is not None:
             return redirection
-        choose_own_mail(actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted])
+        decline_mail(actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted])
     if last is not None:
         request.session["organization"] = last
     messages.success(request, gettext("Saved."))

@@ -33,13 +33,13 @@ def set_preferences(*, user: User, language: str | None = None, time_zone: str |
 
 
 @transaction.atomic
-def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
+def decline_mail(*, actor: Actor, declined: Iterable[str]) -> Membership:
     """Decline the mail of the named groups for the acting member; security mail can't be declined."""
     rows = Membership.objects.for_actor(actor).select_for_update(of=("self",)).select_related("user")
     membership = rows.filter(user_id=actor.pk).first() if actor.pk else None
     if membership is None:
         raise NotFound()
-    unwanted, before = set(off), membership.mail_off or []
+    unwanted, before = set(declined), membership.mail_off or []
     after = [group for group in OPTIONAL_GROUPS if group in unwanted]
     if after != before:
         membership.mail_off = after

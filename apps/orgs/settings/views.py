@@ -17,15 +17,15 @@ from apps.base.errors import Conflict, PortalError
 from apps.base.identifiers import uuid_at
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent
-from apps.base.web.pages import FORM, org_page
-from apps.credentials.key_kinds import KINDS
+from apps.base.web.forms import AlreadySubmitted
+from apps.base.web.pages import FORM_METHODS, org_page
+from apps.credentials.key_kinds import KEY_KINDS
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.members.membership_requirements import has_second_step, without_second_step
 from apps.orgs.models import Membership, Organization, Role
 from apps.orgs.settings.forms import (
-    FAMILIES,
+    RETENTION_LABELS,
     GeneralForm,
     MailForm,
     RetentionForm,
@@ -49,7 +49,7 @@ def organization_settings(request: PortalRequest) -> HttpResponse:
     context = {
         "retention": [
             {"label": label, "days": getattr(organization, retention_field(kind)) or portal_retention_days(kind)}
-            for kind, label in FAMILIES.items()
+            for kind, label in RETENTION_LABELS.items()
         ],
         "mail": [{"label": label, "text": _recipients(organization, group)} for group, label in GROUPS.items()],
         "without_second_step": _without_second_step(organization),
@@ -58,26 +58,26 @@ def organization_settings(request: PortalRequest) -> HttpResponse:
     return render(request, "organization/settings.html", context)
 
 
-@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM_METHODS)
 def organization_general(request: PortalRequest) -> HttpResponse:
     """Change the name."""
     return _edit(request, GeneralForm, "organization/general.html")
 
 
-@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM_METHODS)
 def organization_security(request: PortalRequest) -> HttpResponse:
     """Change how long keys live, how members sign in, and what happens to a leaked key."""
-    context = {"has_second_step": has_second_step(request.user.pk), **_security(request.organization)}
+    context = {"has_second_step": has_second_step(request.user.pk), **_security_context(request.organization)}
     return _edit(request, SecurityForm, "organization/security.html", context)
 
 
-@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM_METHODS)
 def organization_retention(request: PortalRequest) -> HttpResponse:
     """Change the retention; rows that a shorter one would remove are counted and shown first."""
     return _edit(request, RetentionForm, "organization/retention.html")
 
 
-@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM_METHODS)
 def organization_mail(request: PortalRequest) -> HttpResponse:
     """Change the recipients of each group of mail."""
     return _edit(request, MailForm, "organization/mail.html")
@@ -88,12 +88,13 @@ def _edit(
 ) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = form_class(data, request=request, organization=request.organization)
-    if form.is_valid() and _saved(request, form):
+    if form.is_valid() and _save(request, form):
         messages.success(request, _("Saved."))
         return redirect("organization_settings", request.organization.slug)
     shorter = getattr(form, "shorter", {})
     what_goes = [
-        {"label": FAMILIES[kind], **preview_removal(request.organization, kind, days)} for kind, days in shorter.items()
+        {"label": RETENTION_LABELS[kind], **preview_removal(request.organization, kind, days)}
+        for kind, days in shorter.items()
     ]
     context = {
         "form": form,
@@ -104,16 +105,16 @@ def _edit(
     return render(request, template, context, status=422 if form.errors else 200)
 
 
-def _saved(request: PortalRequest, form: SettingsForm) -> bool:
+def _save(request: PortalRequest, form: SettingsForm) -> bool:
     """Save the settings, or add the refusal to the form; return whether they are saved."""
     try:
         with transaction.atomic():
             form.consume_token()
-            update_settings(actor=request.actor, version=form.cleaned_data["version"], **form.for_action())
-    except AlreadySent:
+            update_settings(actor=request.actor, version=form.cleaned_data["version"], **form.action_arguments())
+    except AlreadySubmitted:
         pass  # saved by the first of the two
     except Conflict as error:
-        form.start_from(Organization.objects.get(pk=request.organization.pk))
+        form.use_newest_version(Organization.objects.get(pk=request.organization.pk))
         form.add_error(None, str(error.message))
         return False
     except PortalError as error:
@@ -125,7 +126,7 @@ def _saved(request: PortalRequest, form: SettingsForm) -> bool:
     return True
 
 
-def _security(organization: Organization) -> dict[str, Any]:
+def _security_context(organization: Organization) -> dict[str, Any]:
     return {
         "without_second_step": _without_second_step(organization),
         "longer_keys": find_overlong_keys(organization),
@@ -144,8 +145,8 @@ def _recipients(organization: Organization, group: str) -> str:
         return _("Whoever may act on it")
     roles = [str(Role(role).label) for role in chosen["roles"]]
     rows = Membership.objects.filter(organization=organization).select_related("user")
-    people = [each.user.name or each.user.email for each in rows if each.user_public_id in chosen["members"]]
-    return ", ".join([*roles, *people]) or _("Owners")
+    names = [each.user.name or each.user.email for each in rows if each.user_public_id in chosen["members"]]
+    return ", ".join([*roles, *names]) or _("Owners")
 
 
 def find_overlong_keys(organization: Organization) -> list[dict[str, Any]]:
@@ -154,14 +155,14 @@ def find_overlong_keys(organization: Organization) -> list[dict[str, Any]]:
     if days is None:
         return []
     found = []
-    for kind in KINDS.values():
+    for kind in KEY_KINDS.values():
         rows = kind.keys().filter(organization_id=organization.pk).live()
         longer = rows.filter(Q(expires_at=None) | Q(expires_at__gt=F("created_at") + timedelta(days=days, seconds=5)))
-        found += [_shown(kind.kind, key, organization.slug) for key in longer.order_by("pk")[:MAX_LISTED]]
+        found += [_key_row(kind.kind, key, organization.slug) for key in longer.order_by("pk")[:MAX_LISTED]]
     return found[:MAX_LISTED]
 
 
-def _shown(kind: str, key: Any, slug: str) -> dict[str, Any]:
+def _key_row(kind: str, key: Any, slug: str) -> dict[str, Any]:
     try:
         url = reverse(kind, args=[slug, key.public_id])
     except NoReverseMatch:

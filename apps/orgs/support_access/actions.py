@@ -25,8 +25,8 @@ def start_support_access(*, actor: Actor, organization: Organization, reason: st
     operator_id = _require_operator(actor)
     if organization.is_platform or organization.status == OrganizationStatus.CLOSED:
         raise NotFound(_("This organization has no pages to look at."))
-    words = " ".join(reason.split())
-    if not 1 <= len(words) <= MAX_REASON_LENGTH:
+    text = " ".join(reason.split())
+    if not 1 <= len(text) <= MAX_REASON_LENGTH:
         raise Invalid.field("reason", _("Say why, in 200 letters at most: the organization can read it."))
     if Membership.objects.filter(organization=organization, user_id=operator_id).exists():
         raise Conflict(_("You are a member of this organization: open its pages as one."))
@@ -36,12 +36,12 @@ def start_support_access(*, actor: Actor, organization: Organization, reason: st
                 operator_id=operator_id, organization=organization, ended_at=None
             ):
                 end_support_access(actor=actor, access=earlier)
-            return _begin(actor, operator_id, organization, words, session_key)
+            return _start(actor, operator_id, organization, text, session_key)
     except IntegrityError:
         raise Conflict(_("You began to look at it a moment ago. Open its pages, or begin again.")) from None
 
 
-def _begin(
+def _start(
     actor: Actor, operator_id: uuid.UUID, organization: Organization, reason: str, session_key: str
 ) -> OperatorLook:
     until = timezone.now() + support_session.SUPPORT_ACCESS_DURATION
@@ -61,11 +61,11 @@ def end_support_access(*, actor: Actor, access: OperatorLook) -> bool:
     """End the access and record the number of pages; return False if it had ended already."""
     if actor.kind != ActorKind.SYSTEM:
         _require_operator(actor)
-    hit = OperatorLook.objects.filter(pk=access.pk, ended_at=None).update(ended_at=timezone.now())
-    if hit:
+    updated = OperatorLook.objects.filter(pk=access.pk, ended_at=None).update(ended_at=timezone.now())
+    if updated:
         access.refresh_from_db()
         audit.record_change(actor, "operator.look_ended", access.organization, {"pages": [None, access.pages]})
-    return bool(hit)
+    return bool(updated)
 
 
 # The periodic job orgs.end_support_access (apps.py).

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from apps.audit.operator_admin import operator_of
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, LineField, StepUpForm
+from apps.base.web.forms import AlreadySubmitted, PlainTextField, StepUpForm
 from apps.orgs.models import OperatorLook
 from apps.orgs.support_access import actions
 
@@ -26,7 +26,7 @@ from apps.orgs.support_access import actions
 class SupportAccessForm(StepUpForm):
     """The reason for support access, with a confirmation of identity if the last one is old."""
 
-    reason = LineField(
+    reason = PlainTextField(
         label=gettext_lazy("Reason"),
         max_length=200,
         help_text=gettext_lazy("The organization can read it in its audit log. A ticket number is enough."),
@@ -41,7 +41,7 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         """Add both pages before the admin's own, whose last pattern matches any path."""
         wrap = self.admin_site.admin_view
         return [
-            path("<uuid:object_id>/look/", wrap(self.look_view), name="orgs_organization_look"),
+            path("<uuid:object_id>/look/", wrap(self.start_view), name="orgs_organization_look"),
             path("<uuid:object_id>/look/end/", wrap(self.end_view), name="orgs_organization_look_end"),
             *super().get_urls(),
         ]
@@ -62,13 +62,13 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         address = reverse("admin:orgs_organization_look", args=[organization.pk])
         return format_html('<a href="{}">{}</a>', address, _("Look at its pages, read-only, for 30 minutes"))
 
-    def look_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
+    def start_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
         """Ask for a reason, start the access and redirect to the organization's overview."""
         organization = self.get_object(request, unquote(str(object_id)))
         if organization is None:
             return redirect("admin:orgs_organization_changelist")
         form = SupportAccessForm(request.POST or None, request=request)
-        if request.method == "POST" and form.is_valid() and self._begin(request, form, organization):
+        if request.method == "POST" and form.is_valid() and self._start(request, form, organization):
             return redirect("overview", organization.slug)
         context = {
             **self.admin_site.each_context(request),
@@ -79,7 +79,7 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         }
         return TemplateResponse(request, "admin/orgs/organization/look.html", context)
 
-    def _begin(self, request: PortalRequest, form: SupportAccessForm, organization: Any) -> bool:
+    def _start(self, request: PortalRequest, form: SupportAccessForm, organization: Any) -> bool:
         """Start the access, or add the refusal to the form; return whether it is started."""
         try:
             with transaction.atomic():
@@ -90,7 +90,7 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
                     reason=form.cleaned_data["reason"],
                     session_key=cast(str, request.session.session_key),
                 )
-        except AlreadySent:
+        except AlreadySubmitted:
             return True
         except PortalError as refusal:
             form.add_error(None, str(refusal))

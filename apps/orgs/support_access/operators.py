@@ -6,8 +6,8 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, NotFound
-from apps.base.text.mail_addresses import canonical_address, check_address_field
-from apps.orgs.accounts.email_addresses import create_account, refuse_taken
+from apps.base.text.email_validation import check_email_field, normalize_email
+from apps.orgs.accounts.email_addresses import check_address_free, create_account
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
 from apps.orgs.support_access.actions import end_support_access
 
@@ -16,9 +16,9 @@ from apps.orgs.support_access.actions import end_support_access
 def create_operator(*, actor: Actor, email: str) -> User:
     """Create an operator of the vendor, who can see every organization in the Django admin."""
     actor.require_operator()
-    email = canonical_address(email)
-    check_address_field("email", email)
-    refuse_taken(email)
+    email = normalize_email(email)
+    check_email_field("email", email)
+    check_address_free(email)
     user = create_account(email, is_staff=True, is_superuser=True)
     audit.record_change(actor, "operator.created", user)
     return user
@@ -32,7 +32,7 @@ def remove_operator(*, actor: Actor, email: str) -> None:
     """
     actor.require_operator()
     _lock_operators()
-    user = next((each for each in User.objects.owners_of(email) if each.is_staff), None)
+    user = next((each for each in User.objects.address_owners(email) if each.is_staff), None)
     if user is None:
         raise NotFound(_("There is no operator with the address %(email)s.") % {"email": email})
     if not User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk).exists():

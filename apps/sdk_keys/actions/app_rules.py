@@ -30,7 +30,7 @@ APP_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
 # Schemes that have no origin, or none that a page can have.
 NO_ORIGIN = frozenset({"", "about", "blob", "data", "file", "filesystem", "ftp", "javascript", "ws", "wss"})
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
+OPERATOR_KINDS = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 PORTS = {"https": 443, "http": 80}
 
 
@@ -123,7 +123,7 @@ def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
     is an operator or the system.
     """
     now, maximum = timezone.now(), longest_key_days(actor.organization_id)
-    longest = None if actor.kind in VENDOR else maximum
+    longest = None if actor.kind in OPERATOR_KINDS else maximum
     if lifetime.never and longest is not None:
         raise Invalid.field(lifetime.field, _("A key must expire within %(days)d days here.") % {"days": longest})
     if lifetime.expires_at is None:

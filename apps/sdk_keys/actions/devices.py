@@ -14,7 +14,7 @@ from apps.base.permissions import Permission
 from apps.credentials.gate import rate_limits
 from apps.credentials.gate.rate_limits import Window
 from apps.sdk_keys import device_limit
-from apps.sdk_keys.audit_and_publish import announce, record_and_publish_device
+from apps.sdk_keys.audit_and_publish import publish_event, record_and_publish_device
 from apps.sdk_keys.device_identity import device_digest, device_digests, new_token, token_matches
 from apps.sdk_keys.key_query import SdkRow
 from apps.sdk_keys.models import Activation, ActivationPool, DeactivationReason, SdkKey
@@ -71,7 +71,7 @@ def _activate(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, st
         own.save(update_fields=list(seen))
         return own, token, False
     if row.restriction is not None:
-        raise Forbidden(row.restriction.activating, row.restriction.code)
+        raise Forbidden(row.restriction.activation_error, row.restriction.code)
     if device_limit.is_full(pool):
         device_limit.deactivate_inactive(pool, now)
     if device_limit.is_full(pool):
@@ -94,7 +94,7 @@ def _announce_limit_reached(key: SdkKey) -> None:
     """Publish that the device limit is reached, once until a device is deactivated."""
     is_first = ActivationPool.objects.filter(pk=key.pool_id, full_since=None).update(full_since=timezone.now())
     if is_first:
-        announce(key, "sdk_key.limit_reached", activation_limit=key.pool.activation_limit)
+        publish_event(key, "sdk_key.limit_reached", activation_limit=key.pool.activation_limit)
 
 
 def find_activation(row: SdkRow, activation_id: str) -> Activation:
@@ -136,7 +136,7 @@ def record_heartbeat(
 def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
     """Deactivate a device by its own request; NotFound where it is inactive already."""
     if not device_limit.deactivate(
-        device_limit.lock_pool(activation.pool_id), activation, actor=actor, because=DeactivationReason.DEVICE
+        device_limit.lock_pool(activation.pool_id), activation, actor=actor, reason=DeactivationReason.DEVICE
     ):
         raise NotFound()
 
@@ -149,6 +149,6 @@ def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> A
     pool = device_limit.lock_pool(key.pool_id)
     own = Activation.objects.filter(pool=pool).active().select_related("key")
     activation: Activation = own.with_public_id(activation_id)
-    if not device_limit.deactivate(pool, activation, actor=actor, because=DeactivationReason.MEMBER):
+    if not device_limit.deactivate(pool, activation, actor=actor, reason=DeactivationReason.MEMBER):
         raise NotFound()
     return activation

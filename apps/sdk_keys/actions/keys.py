@@ -16,7 +16,7 @@ from apps.base.actor import Actor
 from apps.base.extension_points.descendants import Descendant, describe
 from apps.base.models import set_values
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.credentials.gate import key_check
 from apps.credentials.key_status import CHANGES
 from apps.credentials.lifecycle import transitions
@@ -25,10 +25,10 @@ from apps.notices import actions as notices
 from apps.notices.models import Severity
 from apps.sdk_keys import device_limit
 from apps.sdk_keys.actions import app_rules
-from apps.sdk_keys.audit_and_publish import announce
+from apps.sdk_keys.audit_and_publish import publish_event
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
 
-NOTHING = "none"
+NO_CONSEQUENCE = "none"
 LEAK_REASON = "Reported as leaked"
 
 
@@ -70,7 +70,7 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     changes["activation_limit"] = [None, pool.activation_limit]
     changes["inactive_after_days"] = [None, pool.inactive_after_days]
     audit.record_change(actor, "sdk_key.created", key, changes)
-    announce(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
+    publish_event(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
     return key, text
 
 
@@ -86,7 +86,7 @@ def lock_key_and_pool(actor: Actor, key_id: str) -> SdkKey:
 
 
 @transaction.atomic
-def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, **asked: Any) -> SdkKey:
+def update_sdk_key(*, actor: Actor, key_id: str, expected: ExpectedVersion = ANY_VERSION, **asked: Any) -> SdkKey:
     """Change the given settings and record old and new values.
 
     A limit below the number of active devices keeps them active and refuses new ones. Raises Conflict for a revoked or
@@ -94,39 +94,39 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSIO
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     key = lock_key_and_pool(actor, key_id)
-    of_key, of_pool = _checked(key, asked)
+    key_changes, pool_changes = _validated(key, asked)
     expected.check(key.version)
     transitions.require_changeable(key)
-    changes = _set(key, of_key) | _set(key.pool, of_pool)
+    changes = _apply_changes(key, key_changes) | _apply_changes(key.pool, pool_changes)
     if changes:
         audit.record_change(actor, "sdk_key.updated", key, changes)
-        key_check.key_changed(key.key_prefix, key.key_id)
+        key_check.invalidate_key(key.key_prefix, key.key_id)
     if "inactive_after_days" in changes:
         _update_expiries(key.pool)
     return key
 
 
-def _checked(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _validated(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the validated changes of the key and of its pool."""
     platform = app_rules.check_platform(key.platform)
-    of_key: dict[str, Any] = {}
+    key_changes: dict[str, Any] = {}
     if "name" in asked:
-        of_key["name"] = check_name(asked["name"])
+        key_changes["name"] = check_name(asked["name"])
     if "app_id" in asked:
-        of_key["app_id"] = app_rules.check_app_id(platform, asked["app_id"])
+        key_changes["app_id"] = app_rules.check_app_id(platform, asked["app_id"])
     if "cert_sha256" in asked:
-        of_key["cert_sha256"] = app_rules.check_certificate(platform, asked["cert_sha256"])
+        key_changes["cert_sha256"] = app_rules.check_certificate(platform, asked["cert_sha256"])
     if "origins" in asked:
-        of_key["origins"] = app_rules.check_origins(platform, asked["origins"])
-    of_pool: dict[str, Any] = {}
+        key_changes["origins"] = app_rules.check_origins(platform, asked["origins"])
+    pool_changes: dict[str, Any] = {}
     if "activation_limit" in asked:
-        of_pool["activation_limit"] = app_rules.check_limit(asked["activation_limit"])
+        pool_changes["activation_limit"] = app_rules.check_limit(asked["activation_limit"])
     if "inactive_after_days" in asked:
-        of_pool["inactive_after_days"] = app_rules.check_inactive_days(asked["inactive_after_days"])
-    return of_key, of_pool
+        pool_changes["inactive_after_days"] = app_rules.check_inactive_days(asked["inactive_after_days"])
+    return key_changes, pool_changes
 
 
-def _set(row: SdkKey | ActivationPool, values: dict[str, Any]) -> dict[str, list[Any]]:
+def _apply_changes(row: SdkKey | ActivationPool, values: dict[str, Any]) -> dict[str, list[Any]]:
     if changes := set_values(row, values):
         row.save(update_fields=[*changes, "updated_at"])
     if "activation_limit" in changes:
@@ -142,7 +142,7 @@ def _update_expiries(pool: ActivationPool) -> None:
 
 @transaction.atomic
 def rotate_sdk_key(
-    *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
+    *, actor: Actor, key_id: str, expected: ExpectedVersion = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[SdkKey, str]:
     """Replace a key by one with the same settings, returned with the key in plain text; the old one expires later.
 
@@ -161,7 +161,7 @@ def rotate_sdk_key(
 
 @transaction.atomic
 def change_sdk_key(
-    name: str, *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, reason: str = ""
+    name: str, *, actor: Actor, key_id: str, expected: ExpectedVersion = ANY_VERSION, reason: str = ""
 ) -> SdkKey:
     """Apply a change of ``CHANGES``; Conflict for a revoked or expired key. A reason is recorded when a state is set.
 
@@ -172,7 +172,7 @@ def change_sdk_key(
     key = lock_key_and_pool(actor, key_id)
     if transitions.change(key, name, actor=actor, expected=expected, reason=reason) and name == "revoke":
         notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
-        announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
+        publish_event(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
     return key
 
 
@@ -189,9 +189,9 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     """
     key = lock_key_and_pool(actor, key_id)
     dedupe_key = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
-    if notices.was_posted(organization_id=key.organization_id, dedupe_key=dedupe_key):
+    if notices.was_notified(organization_id=key.organization_id, dedupe_key=dedupe_key):
         return False
-    consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
+    consequence = NO_CONSEQUENCE if key.has_ended else str(key.organization.leak_policy)
     audit.record_change(actor, "sdk_key.leaked", key, {"where": [None, where], "consequence": [None, consequence]})
     if consequence in CHANGES:
         change_sdk_key(consequence, actor=actor, key_id=key.public_id, reason=LEAK_REASON)
@@ -203,9 +203,9 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
         params={"name": key.name, "mask": key.mask, "where": where or "–"},
         path=f"settings/integration/sdk-keys/{key.public_id}/",
         permission=Permission.SDK_KEYS_WRITE,
-        mail=consequence != NOTHING,
+        mail=consequence != NO_CONSEQUENCE,
     )
-    if consequence == NOTHING:
+    if consequence == NO_CONSEQUENCE:
         notices.resolve(organization_id=key.organization_id, dedupe_prefix=dedupe_key)
     return True
 

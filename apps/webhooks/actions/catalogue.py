@@ -10,7 +10,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.models import require_unchanged
 from apps.webhooks.models import EventOrigin, EventType, Subscription
-from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
 from apps.webhooks.types.catalogue import EVENT_NAME
 from apps.webhooks.types.schemas import check_data, check_schema
 
@@ -43,7 +43,7 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
 def delete_event_type(*, actor: Actor, row: EventType) -> None:
     """Delete an unused event type that an operator added, or raise Conflict with what to do instead."""
     actor.require_operator()
-    if row.origin != EventOrigin.HOST or row.name in HOST_EVENTS:
+    if row.origin != EventOrigin.HOST or row.name in HOST_PRODUCT_EVENTS:
         raise Conflict(_("This type comes with the portal and would come back. Mark it as deprecated."))
     subscribed = Subscription.objects.filter(pattern=row.name, endpoint__deleted_at=None).count()
     if subscribed:

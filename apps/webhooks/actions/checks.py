@@ -15,13 +15,13 @@ from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
-from apps.base.text.rules import check_text
+from apps.base.text.validation import check_plain_text
 from apps.orgs.lookups import platform_pk
 from apps.orgs.models import Organization
 from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, ReplayJob
 from apps.webhooks.types.catalogue import EVERYTHING
-from apps.webhooks.types.subjects import require_scopes, types_hidden_from
+from apps.webhooks.types.scopes import require_scopes, types_hidden_from
 
 MAX_HEADERS = 20
 TESTS_PER_MINUTE = 5
@@ -39,7 +39,7 @@ def checked_url(url: str) -> str:
         checked = check_url(url).url
     except AddressRefused as refused:
         raise Invalid.field("url", refused.message) from None
-    check_text("url", checked)
+    check_plain_text("url", checked)
     return checked
 
 
@@ -75,7 +75,7 @@ def check_url_change(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) 
 
 def checked_description(description: str) -> str:
     """Return the description without surrounding whitespace, or raise Invalid."""
-    check_text("description", description.strip())
+    check_plain_text("description", description.strip())
     return description.strip()
 
 
@@ -98,7 +98,7 @@ def checked_headers(
             check_header(name, value)
         except HeaderRefused as refused:
             raise Invalid.field("headers", f"{name}: {refused.message}") from None
-        check_text("headers", name)
+        check_plain_text("headers", name)
     return merged
 
 

@@ -25,7 +25,7 @@ from apps.webhooks.models import (
     ReplayStatus,
 )
 from apps.webhooks.types.catalogue import patterns_for
-from apps.webhooks.types.subjects import require_scopes
+from apps.webhooks.types.scopes import require_scopes
 
 REASON = "organization_closed"
 

@@ -13,7 +13,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.models import creator
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.rest.renderers import to_json
 from apps.webhooks.actions.checks import (
     ENTER_AGAIN,
@@ -40,7 +40,7 @@ from apps.webhooks.models import (
     Subscription,
 )
 from apps.webhooks.types.catalogue import check_patterns, patterns_for
-from apps.webhooks.types.subjects import require_scopes
+from apps.webhooks.types.scopes import require_scopes
 
 DEFAULT_IN_FLIGHT = 16
 HELD_CHOICES = ("send", "keep", "drop")
@@ -78,7 +78,9 @@ def create_endpoint(
 
 
 @transaction.atomic
-def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, **values: Any) -> Endpoint:
+def update_endpoint(
+    *, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION, **values: Any
+) -> Endpoint:
     """Update the given fields, named as in ``create_endpoint``. A header value of ``••••`` keeps the stored one."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
@@ -130,7 +132,7 @@ def _reset_health_for_new_url(endpoint: Endpoint, old_url: str) -> list[str]:
 
 def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_other_server: bool) -> None:
     """Set new headers on the object; values stored for the old server are not sent to another one."""
-    stored = endpoint.own_headers
+    stored = endpoint.custom_headers
     if "headers" not in values:
         if is_other_server and stored != {}:
             raise Invalid.field("headers", ENTER_AGAIN)
@@ -142,7 +144,7 @@ def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_other_server: bo
 
 
 @transaction.atomic
-def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> None:
+def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION) -> None:
     """Delete the endpoint and discard its unfinished deliveries; its delivery log stays."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
@@ -158,7 +160,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
 
 
 @transaction.atomic
-def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> Endpoint:
+def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION) -> Endpoint:
     """Hold the deliveries of an enabled endpoint until it is enabled again; any other stays as it is."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
@@ -173,7 +175,7 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_V
 
 @transaction.atomic
 def enable_endpoint(
-    *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, held: str = "send"
+    *, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION, held: str = "send"
 ) -> Endpoint:
     """Enable the endpoint and send, keep or drop its held deliveries, as ``held`` says.
 
@@ -252,4 +254,4 @@ def _settle_held(endpoint: Endpoint, held: str) -> int:
 
 def _shown(endpoint: Endpoint, name: str) -> Any:
     """Return a field as the audit log shows it: of headers only the names."""
-    return sorted(endpoint.own_headers or ()) if name == "headers" else getattr(endpoint, name)
+    return sorted(endpoint.custom_headers or ()) if name == "headers" else getattr(endpoint, name)

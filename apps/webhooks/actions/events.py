@@ -15,7 +15,7 @@ from apps.base.rest.renderers import to_json
 from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import publishing
 from apps.webhooks.models import EventOrigin, EventType
-from apps.webhooks.publishing import Accepted
+from apps.webhooks.publishing import PublishedEvent
 from apps.webhooks.types.schemas import check_data
 
 MAX_DATA_BYTES = 256 * 1024
@@ -25,7 +25,7 @@ PLATFORM = "platform"
 
 def publish_event(
     *, actor: Actor, event_type: str, data: Any, client_id: str | None = None, organization: str | None = None
-) -> Accepted:
+) -> PublishedEvent:
     """Validate an event of the host product and store it with its deliveries.
 
     ``organization`` (id or slug) is required for platform keys and refused for all others. A repeated ``client_id``
@@ -34,7 +34,7 @@ def publish_event(
     return publishing.publish(**_event_to_publish(actor, event_type, data, client_id, organization))
 
 
-def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
+def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list[PublishedEvent]:
     """Publish all events, each given as the arguments of ``publish_event``, or none; errors name the index."""
     checked = []
     for index, event in enumerate(events):

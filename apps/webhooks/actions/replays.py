@@ -15,13 +15,13 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.identifiers import decode, uuid_at
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.checks import check_enabled, checked_limit
 from apps.webhooks.actions.deliveries import FINISHED
 from apps.webhooks.actions.rows import locked_endpoint
 from apps.webhooks.engine import claims, wakeup
-from apps.webhooks.jobs.replays import ReplaySelection, first_key
+from apps.webhooks.jobs.replays import ReplaySelection, uuid7_ceil
 from apps.webhooks.models import (
     Delivery,
     DeliveryStatus,
@@ -31,7 +31,7 @@ from apps.webhooks.models import (
     ReplayStatus,
 )
 from apps.webhooks.types.catalogue import check_patterns
-from apps.webhooks.types.subjects import require_scopes, types_hidden_from
+from apps.webhooks.types.scopes import require_scopes, types_hidden_from
 
 MAX_RATE = 1000
 MAX_UNFINISHED = 20
@@ -92,7 +92,7 @@ def start_replay(
             event_types=list(selection.event_types),
             rate_per_second=rate_per_second,
             count=count,
-            cursor=first_key(selection),
+            cursor=uuid7_ceil(selection),
             ends_before=ends_before,
             created_at=now,
             created_by_kind=actor.kind.value,
@@ -106,7 +106,7 @@ def start_replay(
 
 
 @transaction.atomic
-def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERSION) -> ReplayJob:
+def cancel_replay(*, actor: Actor, replay_id: str, expected: ExpectedVersion = ANY_VERSION) -> ReplayJob:
     """Cancel a job before its next batch; the deliveries it created are still sent. Raise Conflict if it is done."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))

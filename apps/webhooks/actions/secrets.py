@@ -11,7 +11,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
-from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.rows import locked_endpoint
 from apps.webhooks.engine.signing import new_secret
@@ -30,7 +30,7 @@ def add_secret(endpoint: Endpoint) -> str:
 
 @transaction.atomic
 def rotate_secret(
-    *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = 86_400
+    *, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION, overlap_seconds: int = 86_400
 ) -> tuple[Endpoint, str]:
     """Create a new signing secret; the old ones also sign until the overlap ends.
 
@@ -52,7 +52,7 @@ def rotate_secret(
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
     # Secrets are part of the endpoint's version (its ETag), although the API object doesn't show them.
-    clears_headers = overlap_seconds == 0 and endpoint.own_headers is None
+    clears_headers = overlap_seconds == 0 and endpoint.custom_headers is None
     if clears_headers:
         endpoint.headers = "{}"
     endpoint.save(update_fields=["updated_at", *(["headers"] if clears_headers else [])])

@@ -21,7 +21,7 @@ from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.sender import OutboundRequest, Sender
 from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Endpoint
-from apps.webhooks.types.subjects import require_scopes
+from apps.webhooks.types.scopes import require_scopes
 
 PROBE_TYPE = "endpoint.check"
 # A user is waiting for the form.

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.errors import Invalid
 from apps.base.rest.parsing import parse_json
 from apps.base.rest.renderers import to_json
-from apps.base.web.forms import LineField
+from apps.base.web.forms import PlainTextField
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 from apps.webhooks.types.schemas import check_data, check_schema
@@ -57,7 +57,7 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
     class Meta:
         model = EventType
         fields = ("name", "description", "schema", "sample", "is_deprecated", "deprecated_at", "replaced_by")
-        field_classes: ClassVar[dict[str, Any]] = {"description": LineField}
+        field_classes: ClassVar[dict[str, Any]] = {"description": PlainTextField}
         help_texts: ClassVar[dict[str, Any]] = {
             "name": _("Lower-case words parted by dots, such as order.created. It cannot be changed afterwards."),
             "is_deprecated": _("It is still published and delivered; new subscriptions are led to its successor."),

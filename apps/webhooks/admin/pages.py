@@ -31,7 +31,7 @@ from apps.webhooks.models import (
     SweepPlace,
     WorkerBeat,
 )
-from apps.webhooks.types.builtin_types import HOST_EVENTS
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS
 
 
 @admin.register(EventType)
@@ -65,7 +65,7 @@ class EventTypeAdmin(AuditedAdmin):
 
     def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
         """Return whether an operator added the type; the action refuses to delete one in use."""
-        is_built_in = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
+        is_built_in = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_PRODUCT_EVENTS)
         return super().has_delete_permission(request, obj) and not is_built_in
 
 
@@ -86,7 +86,7 @@ class EndpointAdmin(ReadOnlyAdmin):
         *("failures_in_a_row", "failing_since", "last_success_at", "created_at"),
     )
 
-    def answer(self, row: Endpoint) -> Sequence[Line]:
+    def summary_lines(self, row: Endpoint) -> Sequence[Line]:
         return list(answers.explain_endpoint(row))
 
     def panels(self, row: Endpoint) -> Sequence[Panel]:
@@ -138,7 +138,7 @@ class EventAdmin(ReadOnlyAdmin):
     of_organization = ()
     fields = ("public_id", "type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
 
-    def answer(self, row: Event) -> Sequence[Line]:
+    def summary_lines(self, row: Event) -> Sequence[Line]:
         return list(answers.explain_event(row))
 
     def panels(self, row: Event) -> Sequence[Panel]:
@@ -174,7 +174,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def last_result(self, delivery: Delivery) -> str:
         return answers.result_of(delivery.last_error, delivery.last_status_code)
 
-    def answer(self, row: Delivery) -> Sequence[Line]:
+    def summary_lines(self, row: Delivery) -> Sequence[Line]:
         return list(answers.explain_delivery(row))
 
     def panels(self, row: Delivery) -> Sequence[Panel]:

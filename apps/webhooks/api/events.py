@@ -6,7 +6,7 @@ from operator import or_
 from django.db.models import Q
 from rest_framework.response import Response
 
-from apps.audit.timeline.sources import KEY_SLACK_MS, key_at
+from apps.audit.timeline.sources import KEY_SLACK_MS, uuid7_floor
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
@@ -31,7 +31,7 @@ from apps.webhooks.api.serializers import (
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
 from apps.webhooks.stats.list_conditions import with_literal_constants
 from apps.webhooks.types.catalogue import EVENT_NAME
-from apps.webhooks.types.subjects import require_scopes, types_hidden_from
+from apps.webhooks.types.scopes import require_scopes, types_hidden_from
 
 READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 
@@ -135,9 +135,9 @@ def _span(request: ApiRequest) -> Q:
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     condition = Q()
     if since is not None:
-        condition &= Q(created_at__gte=since, pk__gte=key_at(since, -KEY_SLACK_MS))
+        condition &= Q(created_at__gte=since, pk__gte=uuid7_floor(since, -KEY_SLACK_MS))
     if until is not None:
-        condition &= Q(created_at__lt=until, pk__lt=key_at(until, KEY_SLACK_MS))
+        condition &= Q(created_at__lt=until, pk__lt=uuid7_floor(until, KEY_SLACK_MS))
     return condition
 
 

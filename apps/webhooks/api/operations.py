@@ -1,6 +1,6 @@
 """Operations of the webhooks API: bodies, responses, parameters and errors."""
 
-from apps.base.rest.fields import Choice, Id, Opaque
+from apps.base.rest.fields import Choice, Id, StrictString
 from apps.base.rest.operations import (
     DELETED,
     Operation,
@@ -117,7 +117,7 @@ LIST_EVENTS = Operation(
     {200: ResponseSpec("The events, newest first.", EventSerializer, many=True)},
     paging=Paging.CURSOR,
     parameters=(
-        Parameter("type", Opaque("Only events of these types.", pattern=EVENT_NAME), many=True),
+        Parameter("type", StrictString("Only events of these types.", pattern=EVENT_NAME), many=True),
         *time_range_parameters("events"),
     ),
 )
@@ -149,7 +149,9 @@ LIST_DELIVERIES = Operation(
     parameters=(
         Parameter("endpoint", Id("Only deliveries to this endpoint.", prefix="ep")),
         Parameter("status", Choice(DeliveryStatus.values, "Only deliveries with one of these statuses."), many=True),
-        Parameter("event_type", Opaque("Only deliveries of events of these types.", pattern=EVENT_NAME), many=True),
+        Parameter(
+            "event_type", StrictString("Only deliveries of events of these types.", pattern=EVENT_NAME), many=True
+        ),
         Parameter("event", Id("Only deliveries of this event.", prefix="evt")),
         *time_range_parameters("deliveries"),
     ),

@@ -14,10 +14,10 @@ from apps.base.rest.fields import (
     Id,
     ListOf,
     Nested,
-    Opaque,
+    PlainText,
     StrictBoolean,
     StrictInteger,
-    Text,
+    StrictString,
     TextList,
     TextMap,
     Timestamp,
@@ -38,13 +38,13 @@ from apps.webhooks.models import (
     ReplayJob,
 )
 from apps.webhooks.models.replays import ReplayStatus
-from apps.webhooks.publishing import Accepted
-from apps.webhooks.stats.counters import ERRORS
-from apps.webhooks.types.builtin_types import HOST_EVENTS
+from apps.webhooks.publishing import PublishedEvent
+from apps.webhooks.stats.counters import ATTEMPT_ERRORS
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS
 from apps.webhooks.view_models.failure_labels import what_to_try
 
 # For examples: the sample of the event type itself, so that it is accepted.
-DATA: dict[str, Any] = HOST_EVENTS["order.created"].sample
+DATA: dict[str, Any] = HOST_PRODUCT_EVENTS["order.created"].sample
 EVENT_ID = f"evt_{EXAMPLE_ID_SUFFIX}"
 URL = "https://hooks.acme.example/in"
 MAX_BATCH_SIZE = 100
@@ -70,8 +70,8 @@ class WebhookEndpointSerializer(ResponseSerializer):
     """A webhook endpoint. Context: ``held_counts`` and ``same_url``, by primary key."""
 
     id = Id("The endpoint's id.", prefix="ep", source="pk")
-    url = Opaque("Where events are sent.", example=URL, max_length=2048)
-    description = Text("What people know the endpoint by.", example="Order desk", max_length=200)
+    url = StrictString("Where events are sent.", example=URL, max_length=2048)
+    description = PlainText("What people know the endpoint by.", example="Order desk", max_length=200)
     event_types = TextList(
         "The types it gets: names, a prefix such as `order.*`, or `*` for all.", example=["order.*"], max_length=200
     )
@@ -80,7 +80,7 @@ class WebhookEndpointSerializer(ResponseSerializer):
     )
     status = Choice(EndpointStatus.values, "Whether events are sent to it.", example="enabled")
     health = Choice(EndpointHealth.values, "Whether its deliveries succeed.", example="healthy")
-    disabled_reason = Opaque("Why the portal disabled it.", allow_null=True)
+    disabled_reason = StrictString("Why the portal disabled it.", allow_null=True)
     rate_limit_per_second = StrictInteger(
         "The most deliveries per second; null: no limit.", allow_null=True, min_value=1, max_value=1000
     )
@@ -96,7 +96,7 @@ class WebhookEndpointSerializer(ResponseSerializer):
 
     def get_headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Return the headers with masked values."""
-        return dict.fromkeys(endpoint.own_headers or (), MASK_DOTS)
+        return dict.fromkeys(endpoint.custom_headers or (), MASK_DOTS)
 
     def get_held_count(self, endpoint: Endpoint) -> int:
         """Return the number of held deliveries."""
@@ -114,7 +114,7 @@ class WebhookEndpointSerializer(ResponseSerializer):
 class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
     """A webhook endpoint with its signing secret, which is in this response and never again. Context: ``secret``."""
 
-    secret = Opaque(
+    secret = StrictString(
         "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",
         example="whsec_SHOWN_ONCE_IN_THIS_ANSWER",
         method="get_secret",
@@ -129,11 +129,11 @@ class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
 class EventTypeSerializer(ResponseSerializer):
     """A type of events."""
 
-    name = Opaque("The type's name.", example="order.created")
-    description = Opaque("When events of this type are published.", example="Sent when an order is first stored.")
+    name = StrictString("The type's name.", example="order.created")
+    description = StrictString("When events of this type are published.", example="Sent when an order is first stored.")
     json_schema = AnyObject(
         "The JSON Schema (draft 2020-12) of the events' data.",
-        example=HOST_EVENTS["order.created"].schema,
+        example=HOST_PRODUCT_EVENTS["order.created"].schema,
         name="schema",
         method="get_schema",
     )
@@ -142,7 +142,7 @@ class EventTypeSerializer(ResponseSerializer):
         EventOrigin.values, "Who publishes it: the portal, or the product that it belongs to.", example="host"
     )
     deprecated = StrictBoolean("Whether it will go.", source="is_deprecated")
-    replaced_by = Opaque("The type that takes its place.", allow_null=True)
+    replaced_by = StrictString("The type that takes its place.", allow_null=True)
 
     def get_schema(self, row: EventType) -> dict[str, Any]:
         """Return the schema as an object: true is {}, and false is {"not": {}} (JSON Schema, 4.3.2)."""
@@ -155,7 +155,7 @@ class EventSerializer(ResponseSerializer):
     """An event."""
 
     id = Id("The event's id, which receivers get as webhook-id.", prefix="evt", source="pk")
-    kind = Opaque("The event's type.", example="order.created", name="type", source="type")
+    kind = StrictString("The event's type.", example="order.created", name="type", source="type")
     created_at = Timestamp("When it was accepted.", milliseconds=True)
     deliveries = StrictInteger("How many endpoints it matched.", example=2, source="match_count")
 
@@ -192,7 +192,7 @@ class AcceptedEventsSerializer(ResponseSerializer):
     events = ListOf(Nested(AcceptedEventSerializer), "The events, in the order of the request.", source="*")
     deliveries = StrictInteger("How many deliveries the batch made.", example=2, method="get_deliveries")
 
-    def get_deliveries(self, accepted: list[Accepted]) -> int:
+    def get_deliveries(self, accepted: list[PublishedEvent]) -> int:
         """Return the number of new deliveries; repeated events make none."""
         return sum(each.deliveries for each in accepted if not each.repeated)
 
@@ -201,14 +201,14 @@ class DeliveryEventSerializer(ResponseSerializer):
     """The event of a delivery."""
 
     id = Id("The event's id.", prefix="evt", source="event_id")
-    kind = Opaque("The event's type.", example="order.created", name="type", source="event_type")
+    kind = StrictString("The event's type.", example="order.created", name="type", source="event_type")
 
 
 class DeliveryEndpointSerializer(ResponseSerializer):
     """The endpoint of a delivery or of a replay."""
 
     id = Id("The endpoint's id.", prefix="ep", source="endpoint_id")
-    url = Opaque("Its URL; the values of the query are masked.", example=URL, source="endpoint.shown_url")
+    url = StrictString("Its URL; the values of the query are masked.", example=URL, source="endpoint.shown_url")
 
 
 class DeliverySerializer(ResponseSerializer):
@@ -225,7 +225,7 @@ class DeliverySerializer(ResponseSerializer):
     next_attempt_at = Timestamp(
         "When the next attempt is due.", milliseconds=True, method="get_next_attempt_at", allow_null=True
     )
-    next_attempt_reason = Opaque(
+    next_attempt_reason = StrictString(
         "Why an attempt is due: retry, retry_after, no_network, shutdown, lost, manual, released, replay or test.",
         method="get_next_attempt_reason",
         allow_null=True,
@@ -271,7 +271,7 @@ class AttemptResponseSerializer(ResponseSerializer):
     headers = TextMap(
         "The headers; repeated ones are joined by commas.", example={"content-length": "0"}, method="get_headers"
     )
-    body = Opaque("The start of the body as text.", example="", source="response_body")
+    body = StrictString("The start of the body as text.", example="", source="response_body")
     truncated = StrictBoolean("Whether the body was longer.")
 
     def get_headers(self, attempt: Attempt) -> dict[str, str]:
@@ -287,13 +287,15 @@ class AttemptSerializer(ResponseSerializer):
 
     id = Id("The attempt's id.", prefix="att", source="pk")
     number = StrictInteger("Its number, from 1.", example=1, min_value=1)
-    url = Opaque("Where it was sent; the values of the query are masked.", example=URL, allow_null=True)
+    url = StrictString("Where it was sent; the values of the query are masked.", example=URL, allow_null=True)
     started_at = Timestamp("When it started.", example="2026-11-24T08:12:30.140Z", milliseconds=True)
     duration_ms = StrictInteger("How many milliseconds it took.", example=84, method="get_duration", allow_null=True)
     status_code = StrictInteger("The HTTP status of the response.", example=204, allow_null=True)
-    error = Choice(ERRORS, "Why it failed.", example=None, allow_null=True)
-    hint = Opaque("What to try, and in brackets what is known beyond the error.", method="get_hint", allow_null=True)
-    address = Opaque("The IP address that it was sent to.", example="203.0.113.80", allow_null=True)
+    error = Choice(ATTEMPT_ERRORS, "Why it failed.", example=None, allow_null=True)
+    hint = StrictString(
+        "What to try, and in brackets what is known beyond the error.", method="get_hint", allow_null=True
+    )
+    address = StrictString("The IP address that it was sent to.", example="203.0.113.80", allow_null=True)
     timings_ms = Nested(AttemptTimingsSerializer, "How long its phases took.")
     request = Nested(AttemptRequestSerializer, "What was sent.", source="*")
     response = Nested(AttemptResponseSerializer, "What came back.", source="*")
@@ -410,7 +412,7 @@ class TestWebhookEndpointBody(StrictSerializer):
     __test__ = False  # for pytest, which takes its name for a test's
     usual = ("event_type",)
 
-    event_type = Text(
+    event_type = PlainText(
         "The type whose sample is sent; the endpoint's first if left out.",
         example="order.created",
         max_length=100,
@@ -471,15 +473,15 @@ class PublishEventBody(StrictSerializer):
 
     usual = ("type", "data", "id")
 
-    kind = Text("The event's type, one of the catalogue's.", example="order.created", name="type", max_length=100)
+    kind = PlainText("The event's type, one of the catalogue's.", example="order.created", name="type", max_length=100)
     payload = AnyObject("The event's data, valid against the schema of its type.", example=DATA, name="data")
-    id = Text(
+    id = PlainText(
         "The publisher's own id: the same id again is answered with the first event.",
         example="order-1001-created",
         max_length=64,
         required=False,
     )
-    organization = Text(
+    organization = PlainText(
         "The organization's id or slug: required of platform keys, refused from others.",
         example="acme",
         max_length=60,

@@ -44,7 +44,7 @@ class ConcurrencySlots:
         """Queue deliveries that were claimed at a ``time.monotonic`` time."""
         self._waiting.extend((claimed_at, each) for each in claimed)
 
-    def startable(self) -> Iterator[tuple[float, ClaimedDelivery]]:
+    def pop_startable(self) -> Iterator[tuple[float, ClaimedDelivery]]:
         """Yield the deliveries that can be sent now, with the time of their claim; the others stay queued in order."""
         for _number in range(len(self._waiting)):
             if len(self._in_flight) >= self.limit:

@@ -73,7 +73,7 @@ def update_health(tallies: dict[AttemptTarget, Tally]) -> None:
         disable(target.endpoint_id, "gone", target.url)
 
 
-def answered_recently(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+def responded_recently(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Return those of the endpoints that accepted a delivery within the last 24 hours."""
     rows = Endpoint.objects.filter(pk__in=list(endpoint_ids))
     recent = rows.filter(last_success_at__gt=Now() - timedelta(seconds=ANSWERED_SECONDS))
@@ -154,7 +154,7 @@ def close_notices(endpoint: Endpoint) -> None:
 def retire_notices(endpoint: Endpoint) -> None:
     """Retire all notices about a deleted endpoint, whose page no longer exists."""
     for kind in NOTICE_KINDS:
-        notices.retire(
+        notices.resolve_deleted(
             organization_id=endpoint.organization_id,
             dedupe_prefix=f"{kind}:{endpoint.public_id}:",
             path="settings/integration/webhooks/",
@@ -237,7 +237,7 @@ def reset_health(endpoint: Endpoint) -> list[str]:
     return ["failures_in_a_row", "exhausted_in_a_row", "failing_since", "health"]
 
 
-def tallies_of(attempts: Iterable[tuple[AttemptTarget, bool, bool, bool]]) -> dict[AttemptTarget, Tally]:
+def tally_attempts(attempts: Iterable[tuple[AttemptTarget, bool, bool, bool]]) -> dict[AttemptTarget, Tally]:
     """Add up attempts, given as (target, succeeded, exhausted, gone) in the order in which they finished."""
     tallies: dict[AttemptTarget, Tally] = {}
     for target, *result in attempts:

@@ -84,7 +84,7 @@ def _of_curl_error(handle: GuardedHandle, curl_error: int) -> tuple[str, str]:
         return "tls_failed", by_reason or "handshake_failed"
     if curl_error == pycurl.E_RECV_ERROR and "hunk" in handle.curl.errstr():
         return "bad_response", "not_http"
-    if curl_error in _LOST and not handle.header_bytes and _is_secure(handle) and handle.dialled:
+    if curl_error in _LOST and not handle.header_bytes and _is_secure(handle) and handle.connected_address:
         return "bad_response", "closed_after_handshake"
     return "bad_response", _BY_CURL_ERROR.get(curl_error, "not_http")
 
@@ -92,7 +92,7 @@ def _of_curl_error(handle: GuardedHandle, curl_error: int) -> tuple[str, str]:
 def _of_time_limit(handle: GuardedHandle) -> tuple[str, str]:
     """Return error and hint of a timeout, by how far the request got."""
     getinfo = handle.curl.getinfo
-    if handle.dialled and not getinfo(pycurl.CONNECT_TIME_T):
+    if handle.connected_address and not getinfo(pycurl.CONNECT_TIME_T):
         # A filtered port never accepts: reported like a closed one.
         return "connection_failed", "no_connection"
     if handle.is_head_complete:
@@ -100,7 +100,7 @@ def _of_time_limit(handle: GuardedHandle) -> tuple[str, str]:
     # An interim response leaves no head: after it, the final response has not begun.
     if handle.raw_head:
         return "timed_out", "headers_timed_out"
-    if handle.dialled and _is_secure(handle) and not getinfo(pycurl.APPCONNECT_TIME_T):
+    if handle.connected_address and _is_secure(handle) and not getinfo(pycurl.APPCONNECT_TIME_T):
         return "timed_out", "handshake_timed_out"
     return "timed_out", "response_timed_out" if handle.is_request_sent() else "request_not_read"
 

@@ -97,7 +97,7 @@ class Engine:
             database_loop.join()
             self._sender.close()
 
-    def drain(self) -> dict[str, int]:
+    def run_until_idle(self) -> dict[str, int]:
         """Deliver everything that is due now, stop, and return the recorder's counts by name."""
         self._is_draining = True
         self.run_forever()
@@ -125,7 +125,7 @@ class Engine:
 
     def _submit_claimed(self) -> None:
         """Send claimed deliveries while there are free slots."""
-        for claimed_at, claimed in self._slots.startable():
+        for claimed_at, claimed in self._slots.pop_startable():
             waited = time.monotonic() - claimed_at
             # The lease must outlast the request: a delivery that waited too long is released unsent.
             if waited > LEASE_MARGIN_SECONDS / 3:

@@ -54,8 +54,8 @@ def is_unreached(outcome: Outcome) -> bool:
 class NetworkWatch:
     """The attempts of this process within the last minute; used by one thread."""
 
-    def __init__(self, answered_recently: AnsweredRecently, clock: Callable[[], float] = time.monotonic) -> None:
-        self._answered_recently = answered_recently
+    def __init__(self, responded_recently: AnsweredRecently, clock: Callable[[], float] = time.monotonic) -> None:
+        self._answered_recently = responded_recently
         self._clock = clock
         self._sights: deque[Reachability] = deque()
         self._reached = 0

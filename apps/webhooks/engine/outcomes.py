@@ -81,7 +81,7 @@ def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int
         error=error,
         hint=hint,
         status_code=status,
-        address=handle.curl.getinfo(pycurl.PRIMARY_IP) or handle.dialled,
+        address=handle.curl.getinfo(pycurl.PRIMARY_IP) or handle.connected_address,
         timings_ms=timings,
         duration_ms=timings["total"] or 0,
         response_headers=headers,

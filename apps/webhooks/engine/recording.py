@@ -13,7 +13,7 @@ from apps.webhooks.engine.claims import ClaimedDelivery, Result
 from apps.webhooks.engine.crash_points import CRASH_AT, crash
 from apps.webhooks.engine.network_watch import NetworkWatch, is_unreached
 from apps.webhooks.engine.outcomes import Outcome
-from apps.webhooks.engine.retry_schedule import next_wait, spread
+from apps.webhooks.engine.retry_schedule import retry_delay, spread
 from apps.webhooks.models import DeliveryStatus
 from apps.webhooks.stats import counters
 
@@ -50,7 +50,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self._network = NetworkWatch(endpoint_health.answered_recently)
+        self._network = NetworkWatch(endpoint_health.responded_recently)
 
     def record(self, batch: list[FinishedAttempt]) -> None:
         """Store the results of a batch; those whose lease another worker took over are only counted."""
@@ -72,7 +72,7 @@ class Recorder:
     def _update_health(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
         """Update endpoint health. An error is only logged: the records stay, and the next failure makes up for it."""
         try:
-            endpoint_health.update_health(endpoint_health.tallies_of(_counted_attempts(recorded)))
+            endpoint_health.update_health(endpoint_health.tally_attempts(_counted_attempts(recorded)))
         except DatabaseError:
             logger.exception("the health of endpoints could not be written")
             connection.close()
@@ -129,7 +129,7 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
         return DeliveryStatus.EXHAUSTED, None, "", 0
     if is_unreached(outcome) and not has_network:
         return DeliveryStatus.PENDING, spread(_no_network_wait(claimed.uncounted)), "no_network", 1
-    wait = next_wait(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
+    wait = retry_delay(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
     if wait is None:
         return DeliveryStatus.EXHAUSTED, None, "", 0
     is_retry_after = outcome.retry_after is not None and wait <= outcome.retry_after

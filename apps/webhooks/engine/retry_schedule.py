@@ -7,7 +7,7 @@ JITTER = 0.2
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
 
-def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None = None) -> float | None:
+def retry_delay(tries_used: int, waits: Sequence[int], retry_after: float | None = None) -> float | None:
     """Return the seconds until the next attempt, or None where the schedule is used up.
 
     ``tries_used`` counts from 1. Each wait has a jitter of ±20 %. ``retry_after``, in seconds, can lengthen the wait to

@@ -243,7 +243,7 @@ class Sender:
         if self._sending:
             if self._has_new_transfer:
                 readable, writable, _exceptional = self._multi.fdset()
-                self._idle_connections.shut_spoiled({*readable, *writable})
+                self._idle_connections.shut_down_unexpected({*readable, *writable})
                 self._has_new_transfer = False
             self._multi.perform()
             self._collect()
@@ -283,7 +283,7 @@ class Sender:
     def _release(self, handle: GuardedHandle) -> None:
         """Reuse the handle. curl keeps its connection open for the next request to that host."""
         del self._sending[handle]
-        if handle.dialled:
+        if handle.connected_address:
             self._idle_connections.watch(handle.curl.getinfo(pycurl.ACTIVESOCKET))
         self._multi.remove_handle(handle.curl)
         handle.clear()
@@ -336,7 +336,7 @@ def _is_stale_connection(handle: GuardedHandle, curl_error: int) -> bool:
 
     curl itself retries on the next idle connection, but only a few times, and a server can close many at once.
     """
-    return curl_error in _LOST and not handle.dialled and not handle.header_bytes
+    return curl_error in _LOST and not handle.connected_address and not handle.header_bytes
 
 
 def _failure(token: Any, error: str, transfer: _Transfer | None = None, hint: str = "") -> Outcome:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.audit.timeline.sources import KEY_SLACK_MS, key_at
+from apps.audit.timeline.sources import KEY_SLACK_MS, uuid7_floor
 from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus, ReplayJob, ReplayStatus
 from apps.webhooks.types.catalogue import EVERYTHING
@@ -35,9 +35,11 @@ COUNT_EVERY = timedelta(seconds=2)
 ROWS_COUNTED_PER_SECOND = 10_000
 JOBS_COUNTED_PER_RUN = 20
 UNFINISHED = (ReplayStatus.RUNNING, ReplayStatus.PAUSED)
-WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
+UNFINISHED_DELIVERIES = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
 # Failed permanently or so far: a retry can still succeed. An attempt that a shutdown aborted is no failure.
-FAILED = Q(status=DeliveryStatus.EXHAUSTED) | Q(status__in=WAITING, last_error__gt="") & ~Q(last_error="shutdown")
+FAILED = Q(status=DeliveryStatus.EXHAUSTED) | Q(status__in=UNFINISHED_DELIVERIES, last_error__gt="") & ~Q(
+    last_error="shutdown"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,15 @@ class ReplaySelection:
             rows = rows.extra(where=["webhooks_delivery.status IN ('exhausted', 'dropped')"])
         # Keys are ordered by time: they narrow the scan, the time itself is exact.
         if self.since is not None:
-            rows = rows.filter(event__created_at__gte=self.since, pk__gt=first_key(self))
+            rows = rows.filter(event__created_at__gte=self.since, pk__gt=uuid7_ceil(self))
         if self.until is not None:
             rows = rows.filter(event__created_at__lt=self.until)
         return rows.filter(_of_types(self.event_types))
 
 
-def first_key(selection: ReplaySelection) -> uuid.UUID | None:
+def uuid7_ceil(selection: ReplaySelection) -> uuid.UUID | None:
     """Return a key below those of all deliveries of the period, with slack for clock differences."""
-    return None if selection.since is None else key_at(selection.since, -KEY_SLACK_MS)
+    return None if selection.since is None else uuid7_floor(selection.since, -KEY_SLACK_MS)
 
 
 def _of_types(patterns: Sequence[str]) -> Q:
@@ -192,7 +194,7 @@ def _count(job: ReplayJob, now: datetime) -> None:
     figures = Delivery.objects.filter(replay_job=job).aggregate(
         succeeded=Count("pk", filter=Q(status=DeliveryStatus.SUCCEEDED)),
         failed=Count("pk", filter=FAILED),
-        waiting=Count("pk", filter=Q(status__in=WAITING)),
+        waiting=Count("pk", filter=Q(status__in=UNFINISHED_DELIVERIES)),
     )
     is_final = job.status not in UNFINISHED and not figures["waiting"]
     wait = max(COUNT_EVERY, timedelta(seconds=job.sent / ROWS_COUNTED_PER_SECOND), (now - job.created_at) / 100)

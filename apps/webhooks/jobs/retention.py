@@ -38,7 +38,7 @@ WINDOW = 400
 # Per run; the next one continues.
 MAX_SECONDS = 0.5
 RESTART_AFTER = timedelta(hours=1)
-WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
+UNFINISHED_DELIVERIES = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
 Keys = list[uuid.UUID]
 
 
@@ -63,16 +63,16 @@ def prune() -> int:
     """Remove some expired data and return the number of rows deleted or emptied."""
     until, removed, now = time.monotonic() + MAX_SECONDS, 0, timestamps.database_now()
     resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
-    for walk in _walks():
-        if walk.name in resting:
+    for sweep in _walks():
+        if sweep.name in resting:
             continue
         # The database's time: a worker whose clock is a year ahead must not remove a year.
-        oldest_kept = now - timedelta(days=walk.days)
+        oldest_kept = now - timedelta(days=sweep.days)
         count: int | None = 0
         while count is not None and time.monotonic() < until:
             removed += count
-            count = _walk_window(walk, oldest_kept)
-            if count is None and walk.model is Attempt and walk.organization_id is None:
+            count = _walk_window(sweep, oldest_kept)
+            if count is None and sweep.model is Attempt and sweep.organization_id is None:
                 AttemptHour.objects.filter(hour__lt=oldest_kept).delete()
     return removed
 
@@ -88,51 +88,51 @@ def _walks() -> list[Walk]:
         Walk("replays", ReplayJob, rows, _remove_replays),
     ]
     own = shorter_retention_days("deliveries")
-    walks += [walk.of(key, days) for key, days in own.items() for walk in walks if days < walk.days]
+    walks += [sweep.of(key, days) for key, days in own.items() for sweep in walks if days < sweep.days]
     return walks
 
 
 @transaction.atomic
-def _walk_window(walk: Walk, oldest_kept: datetime) -> int | None:
+def _walk_window(sweep: Walk, oldest_kept: datetime) -> int | None:
     """Process the next window and return how much was removed; None where the walk is finished or locked."""
-    SweepPlace.objects.get_or_create(name=walk.name)
+    SweepPlace.objects.get_or_create(name=sweep.name)
     now = timestamps.database_now()
-    cursors = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
+    cursors = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=sweep.name)
     cursor = cursors.select_for_update(skip_locked=True).first()
     if cursor is None:
         return None
-    rows = walk.model._default_manager.filter(pk__lt=uuid_at(oldest_kept))
-    if walk.organization_id is not None:
-        rows = rows.filter(organization_id=walk.organization_id)
+    rows = sweep.model._default_manager.filter(pk__lt=uuid_at(oldest_kept))
+    if sweep.organization_id is not None:
+        rows = rows.filter(organization_id=sweep.organization_id)
     if cursor.place is not None:
         rows = rows.filter(pk__gt=cursor.place)
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW])
-    removed = walk.remove(keys, oldest_kept) if keys else 0
+    removed = sweep.remove(keys, oldest_kept) if keys else 0
     is_finished = len(keys) < WINDOW
     cursor.place, cursor.again_at = (None, now + RESTART_AFTER) if is_finished else (keys[-1], None)
     cursor.save(update_fields=["place", "again_at"])
     return None if is_finished and not removed else removed
 
 
-def has_pending_work() -> Q:
+def has_unfinished_deliveries() -> Q:
     """Match events with waiting deliveries, or whose deliveries are not all created yet."""
-    waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=WAITING)
+    waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=UNFINISHED_DELIVERIES)
     return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
 
 
 def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove payloads. The rows are locked first: a resend waits, then finds no payload."""
     locked = _locked(Event, keys, body__isnull=False)
-    return Event.objects.filter(~has_pending_work(), pk__in=locked).update(body=None)
+    return Event.objects.filter(~has_unfinished_deliveries(), pk__in=locked).update(body=None)
 
 
 def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
-    return _delete(Attempt.objects.filter(pk__in=keys).exclude(delivery__status__in=WAITING))
+    return _delete(Attempt.objects.filter(pk__in=keys).exclude(delivery__status__in=UNFINISHED_DELIVERIES))
 
 
 def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
     """Delete finished deliveries and their attempts; the delivery totals keep their number."""
-    old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=WAITING)
+    old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=UNFINISHED_DELIVERIES)
     rows = list(old.order_by("pk").select_for_update(of=("self",)))
     originals = Counter((each.organization_id, each.status) for each in rows if not (each.test or each.replay_of_id))
     delivery_totals.add_pruned(originals)
@@ -145,7 +145,7 @@ def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
     """Delete events without deliveries; the delivery totals keep how many endpoints they matched."""
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
     gone = list(
-        Event.objects.filter(alone, ~has_pending_work(), pk__in=_locked(Event, keys)).only(
+        Event.objects.filter(alone, ~has_unfinished_deliveries(), pk__in=_locked(Event, keys)).only(
             "organization_id", "match_count", "test"
         )
     )

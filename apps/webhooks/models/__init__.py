@@ -146,7 +146,7 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
         return hide_query_values(self.url)
 
     @property
-    def own_headers(self) -> dict[str, str] | None:
+    def custom_headers(self) -> dict[str, str] | None:
         """Return the organization's custom headers, or None where their encryption key is missing."""
         try:
             found: dict[str, str] = json.loads(self.headers)

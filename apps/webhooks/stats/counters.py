@@ -25,7 +25,7 @@ from apps.webhooks.models import EngineTotal, WorkerBeat
 logger = logging.getLogger(__name__)
 
 # How an attempt can fail: the values of ``error``, and labels of the metric.
-ERRORS = (
+ATTEMPT_ERRORS = (
     *("connection_failed", "dns_failed", "tls_failed", "timed_out", "bad_response", "redirected", "http_error"),
     "shutdown",
 )
@@ -61,24 +61,24 @@ def add(amounts: dict[str, float]) -> None:
             _waiting[name] = _waiting.get(name, 0) + amount
 
 
-def job_row(what: str, name: str) -> str:
+def job_counter_name(what: str, name: str) -> str:
     """Return the name of the row with an outcome's count, or the last value, of a periodic job."""
     return f"{OF_JOBS}{what}:{name}"
 
 
-def job_rows() -> dict[str, float]:
-    """Return the values of all workers about periodic jobs, by ``job_row``."""
+def job_counters() -> dict[str, float]:
+    """Return the values of all workers about periodic jobs, by ``job_counter_name``."""
     return dict(EngineTotal.objects.filter(name__startswith=OF_JOBS).values_list("name", "value"))
 
 
 def record_job_run(name: str, outcome: str, seconds: float) -> None:
     """Count a run of a periodic job, and store its time, duration, and last success or failure."""
-    add({job_row(outcome, name): 1})
+    add({job_counter_name(outcome, name): 1})
     now = time.time()
     with _lock:
-        _latest[job_row("ran_at", name)] = now
-        _latest[job_row("seconds", name)] = seconds
-        _latest[job_row("done_at" if outcome == periodic_jobs.SUCCEEDED else "failed_at", name)] = now
+        _latest[job_counter_name("ran_at", name)] = now
+        _latest[job_counter_name("seconds", name)] = seconds
+        _latest[job_counter_name("done_at" if outcome == periodic_jobs.SUCCEEDED else "failed_at", name)] = now
 
 
 def _copy_shared() -> None:

@@ -44,7 +44,7 @@ class FirstSuccesses(NamedTuple):
     event: bool
 
 
-def hours_24h(actor: Actor) -> list[tuple[int, int]]:
+def attempts_by_hour_24h(actor: Actor) -> list[tuple[int, int]]:
     """Return the attempts that succeeded and failed in each of the last 24 hours, oldest first."""
     series = hourly_rollup.last_24h(actor).values()
     return [(sum(good for good, _ in column), sum(bad for _, bad in column)) for column in zip(*series, strict=True)]
@@ -58,7 +58,7 @@ def fan_out_24h(actor: Actor) -> FanOut:
     return FanOut(len(counts), sum(counts), max(counts, default=0), is_more)
 
 
-def slowest_p95(actor: Actor) -> SlowestEndpoint | None:
+def slowest_endpoint_24h(actor: Actor) -> SlowestEndpoint | None:
     """Return the slowest endpoint by the 95th percentile of its newest attempts; None without enough."""
     since = uuid_at(timezone.now() - timedelta(days=1))
     rows = Attempt.objects.for_actor(actor).filter(pk__gt=since).order_by("-pk")

@@ -21,7 +21,7 @@ COUNT_EVERY = timedelta(minutes=1)
 # Counting takes at most this share of the time: the larger the tables, the less often.
 MAX_TIME_SHARE = 1 / 100
 MAX_SECONDS = 1.0
-SIDES = ("delivered", "waiting", "sending", "held", "exhausted", "dropped")
+STATES = ("delivered", "waiting", "sending", "held", "exhausted", "dropped")
 PRUNED = {
     "accepted": "pruned_accepted",
     "succeeded": "pruned_delivered",
@@ -92,7 +92,7 @@ def _count_and_store(organization_id: uuid.UUID) -> None:
     began = time.monotonic()
     found = count(organization_id)
     wait = max(COUNT_EVERY, timedelta(seconds=(time.monotonic() - began) / MAX_TIME_SHARE))
-    values = {name: getattr(found, name) for name in ("accepted", *SIDES, "counted_at")}
+    values = {name: getattr(found, name) for name in ("accepted", *STATES, "counted_at")}
     rows = DeliveryBalance.objects.filter(organization_id=organization_id)
     rows.update(**values, count_again_at=timezone.now() + wait)
 

@@ -12,7 +12,7 @@ from django.db.models.expressions import CombinedExpression
 PLAIN = re.compile(r"[a-z_]*")
 
 
-class Constant(Value):
+class SqlLiteral(Value):
     """A word or number from code, never from a request, as a literal in the SQL."""
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
@@ -34,5 +34,5 @@ def with_literal_constants(condition: Q) -> Q:
 
 def _constant(value: Any) -> Any:
     if isinstance(value, CombinedExpression):
-        return CombinedExpression(value.lhs, value.connector, Constant(value.rhs.value))  # type: ignore[attr-defined]  # a Value has it
-    return Constant(value)
+        return CombinedExpression(value.lhs, value.connector, SqlLiteral(value.rhs.value))  # type: ignore[attr-defined]  # a Value has it
+    return SqlLiteral(value)

@@ -14,7 +14,7 @@ from apps.base.extension_points import periodic_jobs
 from apps.webhooks.engine import clock_check
 from apps.webhooks.models import DeliveryBalance, EngineTotal
 from apps.webhooks.stats import delivery_totals
-from apps.webhooks.stats.counters import BOUNDS, ERRORS, job_row, job_rows
+from apps.webhooks.stats.counters import ATTEMPT_ERRORS, BOUNDS, job_counter_name, job_counters
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ MAX_COUNTED = 100_000
 WORKER_LOST_SECONDS = 30
 # Exported from the first scrape: rate() and increase() miss the first count of a label that appears with it.
 INITIAL_LABELS = (
-    *(f"attempts:{outcome}" for outcome in ("succeeded", *ERRORS)),
+    *(f"attempts:{outcome}" for outcome in ("succeeded", *ATTEMPT_ERRORS)),
     *(f"uncounted:{reason}" for reason in ("no_network", "shutdown")),
 )
 AGE = {
@@ -140,8 +140,8 @@ def _worst_offset(alive: str) -> float:
 def _balance() -> list[Metric]:
     """Add up the delivery totals of all organizations, as last counted."""
     family = GaugeMetricFamily("portal_webhook_balance", "Where accepted deliveries are.", labels=["state"])
-    rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *delivery_totals.SIDES))
-    for side in ("accepted", *delivery_totals.SIDES):
+    rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *delivery_totals.STATES))
+    for side in ("accepted", *delivery_totals.STATES):
         family.add_metric([side], sum(getattr(row, side) for row in rows))
     missing = sum(abs(row.missing) for row in rows)
     return [
@@ -163,11 +163,11 @@ def _jobs() -> list[Metric]:
     done_at = GaugeMetricFamily(
         "portal_job_last_success_timestamp_seconds", "When a run last went well, in seconds since 1970.", labels=["job"]
     )
-    found = job_rows()
+    found = job_counters()
     for job in periodic_jobs.registered():
         for outcome in periodic_jobs.OUTCOMES:
-            runs.add_metric([job.name, outcome], found.get(job_row(outcome, job.name), 0))
+            runs.add_metric([job.name, outcome], found.get(job_counter_name(outcome, job.name), 0))
         budgets.add_metric([job.name], job.budget_seconds)
-        seconds.add_metric([job.name], found.get(job_row("seconds", job.name), 0))
-        done_at.add_metric([job.name], found.get(job_row("done_at", job.name), 0))
+        seconds.add_metric([job.name], found.get(job_counter_name("seconds", job.name), 0))
+        done_at.add_metric([job.name], found.get(job_counter_name("done_at", job.name), 0))
     return [runs, seconds, budgets, done_at]

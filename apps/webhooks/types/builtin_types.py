@@ -235,7 +235,7 @@ APPOINTMENT_SAMPLE = {
     "customer": "CUST-77",
 }
 
-HOST_EVENTS: dict[str, EventKind] = {
+HOST_PRODUCT_EVENTS: dict[str, EventKind] = {
     "assessment.completed": kind(
         _("A person finished an assessment."),
         {"assessment_id": text(64), "completed_at": TIME},

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.webhooks.models import EventOrigin, EventType
-from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS, EventKind
+from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS, EventKind
 
 EVERYTHING = "*"
 
@@ -21,7 +21,7 @@ def ensure_catalogue(**_signal: Any) -> None:
     Host types are only created: operators can change them.
     """
     existing = {row.name: row for row in EventType.objects.all()}
-    for name, kind in HOST_EVENTS.items():
+    for name, kind in HOST_PRODUCT_EVENTS.items():
         if name not in existing:
             EventType.objects.get_or_create(name=name, defaults=_values(kind, EventOrigin.HOST))
     for name, kind in PORTAL_EVENTS.items():

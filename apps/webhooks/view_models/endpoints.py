@@ -67,7 +67,7 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
         "held_count": held,
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
-        "headers": list(endpoint.own_headers or ()),
+        "headers": list(endpoint.custom_headers or ()),
         "created_at": endpoint.created_at,
     }
 

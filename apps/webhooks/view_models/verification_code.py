@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 SECRET_NAME = "PORTAL_WEBHOOK_SECRET"  # noqa: S105  a variable's name
 
-LISTEN = """python3 manage.py listen --port 9000 \\
+LISTEN_COMMAND = """python3 manage.py listen --port 9000 \\
   --secret whsec_… \\
   --forward http://127.0.0.1:3000/hooks
 """

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import BUTTON, org_page
+from apps.base.web.pages import POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.view_models.verification_code import RECEIVE_ONE_TYPE, code_for_type
@@ -62,7 +62,7 @@ def _chosen(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
     }
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="events", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="events", methods=POST_ONLY)
 def endpoint_subscribe(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Subscribe an endpoint to an event type."""
     name = request.POST.get("event_type", "")

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import BUTTON, org_page
+from apps.base.web.pages import POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus
 from apps.webhooks.views.lookups import get_endpoint
@@ -43,7 +43,7 @@ def _can_retry(delivery: Delivery) -> bool:
     return not (is_busy or is_off or delivery.test) and delivery.event.body is not None
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
     """Retry a delivery and redirect to the one that is sent."""
     delivery = actions.retry_delivery(actor=request.actor, delivery_id=delivery_id)
@@ -52,7 +52,7 @@ def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
     return redirect("delivery", request.organization.slug, delivery.public_id)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def send_again(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Resend the selected deliveries of an endpoint, or the one whose button was pressed."""
     endpoint = get_endpoint(request, endpoint_id)

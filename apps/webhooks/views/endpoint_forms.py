@@ -16,8 +16,8 @@ from apps.base.errors import PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits
-from apps.base.web.forms import AlreadySent, add_action_errors
-from apps.base.web.pages import FORM, org_page
+from apps.base.web.forms import AlreadySubmitted, add_action_errors
+from apps.base.web.pages import FORM_METHODS, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointForm, pattern_choices
@@ -28,7 +28,7 @@ from apps.webhooks.views.lookups import get_endpoint
 CHECK_RATE = "5/m"
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def endpoint_create(request: PortalRequest) -> HttpResponse:
     """Create an endpoint and show its signing secret once; the buttons Check and Search show the form again."""
     types = list(EventType.objects.filter(is_deprecated=False))
@@ -45,8 +45,8 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
     try:
         with transaction.atomic():
             form.consume_token()
-            endpoint, secret = actions.create_endpoint(actor=request.actor, **form.for_action())
-    except AlreadySent:
+            endpoint, secret = actions.create_endpoint(actor=request.actor, **form.action_arguments())
+    except AlreadySubmitted:
         messages.info(request, _("This endpoint was added already. Its secret was shown once."))
         return redirect("webhooks", request.organization.slug)
     except PortalError as error:
@@ -55,7 +55,7 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
     return reveal_secret(request, endpoint, secret)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Edit an endpoint; its signing secret stays, and stored header values stay masked."""
     endpoint = get_endpoint(request, endpoint_id)
@@ -71,7 +71,7 @@ def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     )
     if request.method == "POST" and not _saves_nothing(request) and form.is_valid():
         try:
-            actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
+            actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.action_arguments())
         except PortalError as error:
             add_action_errors(form, error)
         else:
@@ -89,7 +89,7 @@ def _values_of(endpoint: Endpoint) -> dict[str, Any]:
         "all_events": "all" if ALL in endpoint.event_types else "",
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
-        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in endpoint.own_headers or ()),
+        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in endpoint.custom_headers or ()),
     }
 
 

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Conflict, NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, is_recently_confirmed, redirect_to_reauthentication
+from apps.base.web.forms import AlreadySubmitted, is_recently_confirmed, redirect_to_reauthentication
 from apps.base.web.one_time_secrets import one_time_secret_response
-from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.base.web.pages import FORM_METHODS, POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.forms import DeleteEndpointForm, RotateSecretForm
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
-from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
+from apps.webhooks.view_models.verification_code import LISTEN_COMMAND, SECRET_NAME, SNIPPETS, snippet_of
 from apps.webhooks.views.delivery_list import delivery_list
 from apps.webhooks.views.lookups import get_endpoint
 from apps.webhooks.views.testing import test_tab
@@ -120,7 +120,7 @@ def _verify_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         {"url": f"{here}?tab=verify&lang={each.key}", "label": each.title, "current": each is chosen}
         for each in SNIPPETS
     ]
-    return {"languages": languages, "snippet": chosen, "secret_name": SECRET_NAME, "listen": LISTEN}
+    return {"languages": languages, "snippet": chosen, "secret_name": SECRET_NAME, "listen": LISTEN_COMMAND}
 
 
 def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
@@ -136,21 +136,21 @@ def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def endpoint_pause(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Pause an endpoint; its events are held."""
     actions.pause_endpoint(actor=request.actor, endpoint_id=endpoint_id)
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Enable an endpoint; held deliveries are sent, kept or dropped as chosen."""
     actions.enable_endpoint(actor=request.actor, endpoint_id=endpoint_id, held=request.POST.get("held", "send"))
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Delete an endpoint after showing how many deliveries this discards."""
     endpoint = get_endpoint(request, endpoint_id)
@@ -165,7 +165,7 @@ def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     return render(request, "webhooks/delete.html", context, status=422 if form.errors else 200)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def secret_rotate(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Ask how long the old signing secret stays valid, then show the new one once."""
     endpoint = get_endpoint(request, endpoint_id)
@@ -188,7 +188,7 @@ def _rotate(request: PortalRequest, endpoint: Endpoint, form: RotateSecretForm) 
             endpoint, secret = actions.rotate_secret(
                 actor=request.actor, endpoint_id=endpoint.public_id, overlap_seconds=overlap
             )
-    except AlreadySent:
+    except AlreadySubmitted:
         messages.info(request, _("The secret was rotated already, and shown once. Rotate it again if you lost it."))
         return redirect("webhook", request.organization.slug, endpoint.public_id)
     return reveal_secret(request, endpoint, secret)
@@ -207,7 +207,7 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
     return one_time_secret_response(request, "webhooks/reveal.html", context)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Revoke an older signing secret before its overlap ends, after a recent confirmation of the user's identity."""
     endpoint = get_endpoint(request, endpoint_id)

@@ -13,7 +13,7 @@ from apps.base.errors import Conflict, PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import add_action_errors
-from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.base.web.pages import FORM_METHODS, POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.forms import ReplayForm
 from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, EventType, ReplayJob
@@ -23,7 +23,7 @@ RECENT = 10
 FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Count the selected events, then start the replay; the button Count shows the form again."""
     endpoint = get_endpoint(request, endpoint_id)
@@ -101,7 +101,7 @@ def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
     return render(request, "webhooks/_replay.html" if is_part else "webhooks/replay.html", context)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def replay_cancel(request: PortalRequest, replay_id: str) -> HttpResponse:
     """Cancel a replay; the deliveries it created are still sent."""
     try:

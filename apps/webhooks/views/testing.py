@@ -14,7 +14,7 @@ from apps.base.errors import Invalid, PortalError, RateLimited
 from apps.base.identifiers import decode, uuid_at
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import BUTTON, org_page
+from apps.base.web.pages import POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EventType
@@ -46,7 +46,7 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     return context
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Send a test and redirect to its steps, or to the test inbox if it was sent from there."""
     endpoint = get_endpoint(request, endpoint_id)
@@ -87,7 +87,7 @@ def _received(request: PortalRequest, endpoint: Endpoint) -> list[Delivery]:
     return list(rows.select_related("event", "endpoint").prefetch_related("attempts").order_by("-pk")[:MAX_MESSAGES])
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def inbox_open(request: PortalRequest) -> HttpResponse:
     """Create the organization's test inbox if there is none."""
     try:

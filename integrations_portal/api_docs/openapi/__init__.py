@@ -21,7 +21,7 @@ from integrations_portal.api_docs.reader import page
 
 
 @cache
-def _fixed(routes: tuple[Any, ...], public_url: str) -> dict[str, Any]:
+def _document_without_webhooks(routes: tuple[Any, ...], public_url: str) -> dict[str, Any]:
     """Return the document without webhooks, which does not change while the process runs."""
     return document(routes, ())
 
@@ -29,8 +29,8 @@ def _fixed(routes: tuple[Any, ...], public_url: str) -> dict[str, Any]:
 @require_safe
 def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
     """Return the document with the current event types; supports If-None-Match (RFC 9110, 13.1.2)."""
-    kinds = webhooks(EventType.objects.all())
-    body = to_json({**_fixed(routes, settings.PUBLIC_URL), "webhooks": kinds})
+    webhook_entries = webhooks(EventType.objects.all())
+    body = to_json({**_document_without_webhooks(routes, settings.PUBLIC_URL), "webhooks": webhook_entries})
     # The document is public: tools on other origins can read it, without cookies.
     headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, no-cache"}
     answer = HttpResponse(body, content_type="application/json", headers=headers)

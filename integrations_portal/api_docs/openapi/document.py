@@ -10,13 +10,13 @@ from django.urls import URLPattern
 
 from apps.base.error_codes import ERROR_CODES, AppliesTo, example_body
 from apps.base.permissions import ADMIN
-from apps.base.rest.fields import EXAMPLE_ID_SUFFIX, AnyObject, Choice, Opaque, Schema
+from apps.base.rest.fields import EXAMPLE_ID_SUFFIX, AnyObject, Choice, Schema, StrictString
 from apps.base.rest.operations import METHODS, Operation, Parameter, ResponseSpec
 from apps.base.rest.serializers import ApiSerializer, ResponseSerializer
 from apps.base.rest.views import PortalView
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
-from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
+from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, response_headers, shared_parameters
 from integrations_portal.api_docs.openapi.webhooks import webhooks
 
 # First path segment: its tag, and the prefix of the ids below it.
@@ -52,10 +52,10 @@ SCHEMES = {
 class ErrorSerializer(ResponseSerializer):
     """What is wrong with a request. Every error of the API has this form."""
 
-    error = Opaque("What is wrong, as a sentence.", example="Not found.")
+    error = StrictString("What is wrong, as a sentence.", example="Not found.")
     code = Choice(ERROR_CODES, "What is wrong, as a word that does not change.", example="not_found")
-    request_id = Opaque("The id of the request, for support.", example="req-01JD2V8Q4ZK7")
-    docs = Opaque("Where the code is explained.", example="https://portal.example.com/docs/errors#not_found")
+    request_id = StrictString("The id of the request, for support.", example="req-01JD2V8Q4ZK7")
+    docs = StrictString("Where the code is explained.", example="https://portal.example.com/docs/errors#not_found")
     fields_ = AnyObject(
         "The fields that are wrong, each with its messages.",
         values={"type": "array", "items": {"type": "string"}},
@@ -88,17 +88,17 @@ class SharedComponents:
                 self.add(nested)
         return {"$ref": f"#/components/schemas/{name}"}
 
-    def refusal(self, status: int, codes: list[str], headers: list[str]) -> str:
+    def error_response(self, status: int, codes: list[str], headers: list[str]) -> str:
         """Return the name of the shared error response with these codes and headers, adding it if it is new."""
-        answer = _refusal(codes, headers)
+        response = _error_response(codes, headers)
         for number in count(1):
             name = f"Error{status}" if number == 1 else f"Error{status}_{number}"
-            if self.responses.setdefault(name, answer) == answer:
+            if self.responses.setdefault(name, response) == response:
                 return name
         raise AssertionError("count() has no end")
 
 
-def _refusal(codes: list[str], headers: list[str]) -> Schema:
+def _error_response(codes: list[str], headers: list[str]) -> Schema:
     examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
     return {
         "description": " · ".join(f"`{code}`" for code in codes),
@@ -149,7 +149,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: SharedCom
     found: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "description": _who(view, scopes),
+        "description": _access_description(view, scopes),
         "tags": [TAGS[path.split("/")[2]][0]],
         "x-scopes": scopes,
         "parameters": [
@@ -166,7 +166,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: SharedCom
     return found
 
 
-def _who(view: type[PortalView], scopes: list[str]) -> str:
+def _access_description(view: type[PortalView], scopes: list[str]) -> str:
     if not view.callers:
         return "No key is needed."
     if scopes:
@@ -220,18 +220,18 @@ def _request_body(operation: Operation, shared: SharedComponents) -> Schema:
 
 def _responses(view: type[PortalView], operation: Operation, path: str, shared: SharedComponents) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for status, answer in operation.responses.items():
+    for status, response in operation.responses.items():
         found[str(status)] = {
-            "description": answer.text,
-            "headers": _headers(answer_headers(view, operation, status)),
-            **_content(operation, answer, shared),
+            "description": response.text,
+            "headers": _headers(response_headers(view, operation, status)),
+            **_content(operation, response, shared),
         }
     if operation.etag:
-        held = _headers(answer_headers(view, operation, 304))
-        found["304"] = {"description": "Nothing new: the caller holds it.", "headers": held}
+        header_refs = _headers(response_headers(view, operation, 304))
+        found["304"] = {"description": "Nothing new: the caller holds it.", "headers": header_refs}
     for status, codes in codes_of(view, operation, path).items():
-        headers = answer_headers(view, operation, status)
-        found[str(status)] = {"$ref": f"#/components/responses/{shared.refusal(status, codes, headers)}"}
+        headers = response_headers(view, operation, status)
+        found[str(status)] = {"$ref": f"#/components/responses/{shared.error_response(status, codes, headers)}"}
     return found
 
 
@@ -239,22 +239,22 @@ def _headers(names: list[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _content(operation: Operation, answer: ResponseSpec, shared: SharedComponents) -> dict[str, Any]:
-    if answer.media_types:
-        return {"content": {name: {"schema": {"type": "string"}} for name in answer.media_types}}
-    if answer.serializer is None:
+def _content(operation: Operation, response: ResponseSpec, shared: SharedComponents) -> dict[str, Any]:
+    if response.media_types:
+        return {"content": {name: {"schema": {"type": "string"}} for name in response.media_types}}
+    if response.serializer is None:
         return {}
-    schema = shared.add(answer.serializer)
-    if answer.many:
+    schema = shared.add(response.serializer)
+    if response.many:
         schema = {"type": "array", "items": schema}
-    examples = {"usual": {"value": answer.example}}
+    examples = {"usual": {"value": response.example}}
     examples |= {name.replace(" ", "-"): {"value": value} for name, value in operation.more_examples.items()}
     return {"content": {"application/json": {"schema": schema, "examples": examples}}}
 
 
 def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[int, list[str]]:
     """Return the error codes of an operation by status, in the order of the catalogue."""
-    met = {
+    applies = {
         AppliesTo.ALL: True,
         AppliesTo.WITH_KEY: bool(view.callers),
         AppliesTo.WITH_BODY: operation.body is not None,
@@ -264,7 +264,7 @@ def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[in
         AppliesTo.NAMED: False,
     }
     by_status: dict[int, list[str]] = {}
-    for code, explained in ERROR_CODES.items():
-        if code in operation.error_codes or met[explained.of]:
-            by_status.setdefault(explained.status, []).append(code)
+    for code, error_code in ERROR_CODES.items():
+        if code in operation.error_codes or applies[error_code.of]:
+            by_status.setdefault(error_code.status, []).append(code)
     return by_status

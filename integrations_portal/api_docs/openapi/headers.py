@@ -70,7 +70,7 @@ PARAMETERS |= {
 }
 
 
-def answer_headers(view: type[PortalView], operation: Operation, status: int) -> list[str]:
+def response_headers(view: type[PortalView], operation: Operation, status: int) -> list[str]:
     """Return the headers that a response with this status can have."""
     found = ["X-Request-ID"]
     if view.callers and status != 401:
@@ -88,17 +88,17 @@ def answer_headers(view: type[PortalView], operation: Operation, status: int) ->
     if status == 304 or (status == 200 and (operation.etag or operation.if_match)):
         found.append("ETag")
     if status in operation.responses or status == 304:
-        found += _of_success(operation)
+        found += _success_headers(operation)
     return found
 
 
-def _of_success(operation: Operation) -> list[str]:
+def _success_headers(operation: Operation) -> list[str]:
     found = ["X-Total-Count"] if operation.paging == Paging.OFFSET else []
     if operation.paging is not None:
         found.append("Link")
     if operation.idempotent:
         found.append("Idempotency-Replayed")
-    if any(answer.media_types for answer in operation.responses.values()):
+    if any(response.media_types for response in operation.responses.values()):
         found.append("Content-Disposition")
     return found
 

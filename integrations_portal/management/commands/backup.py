@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 from apps.base.commands import PortalCommand
 from apps.base.errors import PortalError
 from integrations_portal.database.backups import back_up, keep_newest
-from integrations_portal.metrics.backups import note_success
+from integrations_portal.metrics.backups import record_success
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Command(PortalCommand):
         except PortalError as problem:
             logger.error("no backup was made: %s", problem)
             raise
-        note_success()
+        record_success()
         removed = keep_newest(target, keep) if keep else []
         logger.info("backup %s: %s bytes", done.path, done.size)
         missing = list(SECRETS)
@@ -59,10 +59,10 @@ class Command(PortalCommand):
             missing.append("about the last second of the call log, which is in Redis")
         return {
             "file": str(done.path),
-            "database": done.kind,
+            "database": done.vendor,
             "bytes": done.size,
             "seconds": round(time.monotonic() - started, 1),
             "removed": [str(path) for path in removed],
             "not_in_it": missing,
-            "restore": HOW_TO_RESTORE[done.kind],
+            "restore": HOW_TO_RESTORE[done.vendor],
         }

@@ -20,9 +20,9 @@ from django.utils.module_loading import import_string
 
 from apps.orgs.models import Organization
 from integrations_portal.database.migration_locks import is_migrated
-from integrations_portal.demo import early, people
+from integrations_portal.demo import users, web_server
 from integrations_portal.demo.processes import Processes, ProcessExited
-from integrations_portal.demo.receiver import follow_port, receiver_secrets
+from integrations_portal.demo.receiver import receiver_secrets, update_local_urls
 from integrations_portal.launcher import signals, usage
 
 HOST = "127.0.0.1"
@@ -36,7 +36,7 @@ DEMO_KEY = "integrations_portal.demo.api_key.demo_key"
 
 
 class Command(BaseCommand):
-    help = usage.DEMO
+    help = usage.DEMO_HELP
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -48,25 +48,27 @@ class Command(BaseCommand):
         signals.raise_on_signals()
         with single_instance(settings.BASE_DIR / "var" / LOCK, options["port"]):
             try:
-                self._serve(early.processes, options["port"], options["json"])
+                self._serve(web_server.processes, options["port"], options["json"])
             except KeyboardInterrupt:
-                say("\nStopping …" if sys.stderr.isatty() else "Stopping …")  # the terminal has just written ^C
-            except ProcessExited as death:
-                raise CommandError(str(death)) from None
+                print_status(
+                    "\nStopping …" if sys.stderr.isatty() else "Stopping …"
+                )  # the terminal has just written ^C
+            except ProcessExited as error:
+                raise CommandError(str(error)) from None
             finally:
                 signals.ignore()
-                early.processes.stop()
+                web_server.processes.stop()
                 gc.freeze()  # skips the final garbage collection, which took longer than the stop itself
 
     def _serve(self, processes: Processes, port: int, as_json: bool) -> None:
-        if not processes.has(early.WEB):
+        if not processes.has(web_server.WEB):
             check_port_free(port, "portal")
             check_port_free(port + 1, "webhook receiver")
         with contextlib.redirect_stdout(sys.stderr):
             prepare(port)
-            environment = early.environment()
-            if not processes.has(early.WEB):
-                early.start_web(port)
+            environment = web_server.environment()
+            if not processes.has(web_server.WEB):
+                web_server.start_web(port)
             key = import_string(DEMO_KEY)()
             start_receiver(processes, port, environment)
             connections.close_all()
@@ -79,7 +81,7 @@ class Command(BaseCommand):
             time.sleep(WATCH_SECONDS)
 
 
-def say(sentence: str) -> None:
+def print_status(sentence: str) -> None:
     """Print progress to stderr; stdout is for the result."""
     print(sentence, file=sys.stderr, flush=True)
 
@@ -100,10 +102,10 @@ def single_instance(path: Path, port: int) -> Iterator[None]:
         yield
 
 
-def check_port_free(port: int, whose: str) -> None:
+def check_port_free(port: int, purpose: str) -> None:
     """Raise CommandError if a port that the demo needs cannot be used."""
-    if problem := early.port_problem(port):
-        raise CommandError(f"Port {port} for the {whose} cannot be used ({problem}): choose another with --port.")
+    if problem := web_server.port_problem(port):
+        raise CommandError(f"Port {port} for the {purpose} cannot be used ({problem}): choose another with --port.")
 
 
 def prepare(port: int) -> None:
@@ -112,26 +114,26 @@ def prepare(port: int) -> None:
     if not is_migrated():
         call_command("migrate", interactive=False, verbosity=0)
     # The example data are written in one transaction.
-    if not Organization.objects.filter(slug=people.ACME).exists():
-        say("Writing thirty days of calls and deliveries …")
+    if not Organization.objects.filter(slug=users.ACME).exists():
+        print_status("Writing thirty days of calls and deliveries …")
         import_string(SEED)(port)
-    early.record_schema()
-    follow_port(port)
+    web_server.record_schema()
+    update_local_urls(port)
 
 
 def start_receiver(processes: Processes, port: int, environment: dict[str, str]) -> None:
     """Start the webhook receiver, on the port after the portal's."""
     secrets = [word for secret in receiver_secrets(port) for word in ("--secret", secret)]
-    words = ["manage.py", "listen", "--brief", "--port", str(port + 1), *secrets]
-    processes.start("webhook receiver", words, environment)
+    arguments = ["manage.py", "listen", "--brief", "--port", str(port + 1), *secrets]
+    processes.start("webhook receiver", arguments, environment)
 
 
 def wait_until_ready(processes: Processes, port: int) -> None:
     """Wait until ``/readyz`` answers 200; raise Died after ``READY_SECONDS``."""
-    give_up_at = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + READY_SECONDS
     while not is_ready(port):
         processes.check()
-        if time.monotonic() > give_up_at:
+        if time.monotonic() > deadline:
             raise ProcessExited(
                 f"The portal did not become ready within {READY_SECONDS:.0f} s; everything was stopped."
             )
@@ -152,13 +154,13 @@ def is_ready(port: int) -> bool:
 
 def print_json(key: str) -> None:
     """Print the URL, logins and API key as one line of JSON."""
-    print(json.dumps({"url": settings.PUBLIC_URL, "logins": people.logins(), "api_key": key}), flush=True)
+    print(json.dumps({"url": settings.PUBLIC_URL, "logins": users.logins(), "api_key": key}), flush=True)
 
 
 def print_summary(key: str, port: int) -> None:
     """Print the URL, API key and logins; the logins last, so that they stay visible on the screen."""
     rows = [
-        f"  {each['email']:<26}{each['password']:<16}{each['role']}, {each['organization']}" for each in people.logins()
+        f"  {each['email']:<26}{each['password']:<16}{each['role']}, {each['organization']}" for each in users.logins()
     ]
     allowed = ", ".join(str(network) for network, _port in settings.WEBHOOK_ALLOW_CIDRS)
     private = f"  Endpoints may be at {allowed} in this demo only: WEBHOOK_ALLOW_CIDRS in docs/configure.md."

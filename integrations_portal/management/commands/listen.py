@@ -12,7 +12,7 @@ import requests
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.webhooks.engine.signing import SignatureRefused, secret_bytes, verify
-from integrations_portal.launcher.signals import interruptible
+from integrations_portal.launcher.signals import interrupt_on_signals
 
 ADDRESS = "127.0.0.1"
 MAX_LINES = 20
@@ -55,39 +55,39 @@ class Receiver(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Show the last deliveries, or switch the mode."""
         if self.path.startswith("/mode/"):
-            self._switch()
+            self._switch_mode()
         else:
             text = "\n".join([f"mode: {self.inbox.mode}", *reversed(self.inbox.lines)])
-            self._answer(200, text + "\n")
+            self._respond(200, text + "\n")
 
     def do_POST(self) -> None:
         """Print and verify a delivery, and answer according to the mode."""
         length = self.headers.get("content-length", "")
         if not length.isdigit() or int(length) > MAX_BYTES:
             self.close_connection = True
-            self._answer(413, "too large\n")
+            self._respond(413, "too large\n")
             return
         body = self.rfile.read(int(length))
         if self.path.startswith("/mode/"):
-            self._switch()
+            self._switch_mode()
             return
-        self._note({name.lower(): value for name, value in self.headers.items()}, body)
+        self._print_delivery({name.lower(): value for name, value in self.headers.items()}, body)
         if self.inbox.mode == "slow":
             self.inbox.stopping.wait(SLOW_SECONDS)
         if self.inbox.mode == "503":
-            self._answer(503, "busy\n")
+            self._respond(503, "busy\n")
         else:
-            self._answer(*self._forward(body))
+            self._respond(*self._forward(body))
 
-    def _switch(self) -> None:
+    def _switch_mode(self) -> None:
         mode = self.path.removeprefix("/mode/").strip("/")
         if mode in MODES:
             self.inbox.mode = mode
-            self._answer(200, f"mode: {mode}\n")
+            self._respond(200, f"mode: {mode}\n")
         else:
-            self._answer(404, f"modes: {', '.join(MODES)}\n")
+            self._respond(404, f"modes: {', '.join(MODES)}\n")
 
-    def _note(self, headers: dict[str, str], body: bytes) -> None:
+    def _print_delivery(self, headers: dict[str, str], body: bytes) -> None:
         result = self.inbox.verification_result(headers, body)
         event_type = _type_of(body)
         line = f"{time.strftime('%H:%M:%S')} {headers.get('webhook-id', '-')} {event_type} {result}"
@@ -105,14 +105,14 @@ class Receiver(BaseHTTPRequestHandler):
             return 200, "ok\n"
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
         try:
-            answer = requests.post(
+            response = requests.post(
                 self.inbox.forward, data=body, headers=headers, timeout=(5, 30), allow_redirects=False
             )
         except requests.RequestException as error:
             return 502, f"{self.inbox.forward} could not be reached: {type(error).__name__}\n"
-        return answer.status_code, answer.text[:1000]
+        return response.status_code, response.text[:1000]
 
-    def _answer(self, status: int, text: str) -> None:
+    def _respond(self, status: int, text: str) -> None:
         payload = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
@@ -158,7 +158,7 @@ class Command(BaseCommand):
             server = ThreadingHTTPServer((ADDRESS, port), handler)
         except OSError as error:
             raise CommandError(f"Port {port} cannot be used: {error.strerror}.") from None
-        with interruptible(), server:
+        with interrupt_on_signals(), server:
             self._serve(server, inbox)
 
     def _serve(self, server: ThreadingHTTPServer, inbox: Inbox) -> None:

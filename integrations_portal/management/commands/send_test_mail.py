@@ -12,12 +12,12 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.base.commands import PortalCommand
-from apps.base.text.mail_addresses import wire_address
+from apps.base.text.email_validation import ascii_email
 from apps.orgs.mail.backends import MailIsNotSet
 
 # EMAIL_TIMEOUT limits each read; this limits the whole exchange with a server that answers byte by byte.
 TIMEOUT_SECONDS = 30
-NOWHERE = {"console": "printed here, sent to nobody", "dummy": "thrown away", "locmem": "kept in this process",
+LOCAL_BACKENDS = {"console": "printed here, sent to nobody", "dummy": "thrown away", "locmem": "kept in this process",
            "filebased": "written into a file, sent to nobody"}  # fmt: skip
 BODY = """This is the test that somebody asked for by "manage.py send_test_mail" on {url}.
 Mail of the portal reaches you. There is nothing to do.
@@ -40,9 +40,9 @@ class Command(PortalCommand):
         validate_email(options["to"])
         problem = send(options["to"])
         if problem is not None:
-            raise CommandError(what_to_change(problem, options["to"]))
+            raise CommandError(advice_for(problem, options["to"]))
         backend = settings.EMAIL_BACKEND.split(".")[-2]
-        return {"to": options["to"], "from": settings.DEFAULT_FROM_EMAIL, "sent": NOWHERE.get(backend, server())}
+        return {"to": options["to"], "from": settings.DEFAULT_FROM_EMAIL, "sent": LOCAL_BACKENDS.get(backend, server())}
 
 
 def server() -> str:
@@ -53,7 +53,7 @@ def server() -> str:
 def send(to: str) -> Exception | None:
     """Send the mail and return the exception, or None; TimeoutError after ``TIMEOUT_SECONDS``."""
     text = BODY.format(url=settings.PUBLIC_URL)
-    message = EmailMessage("Test mail of the integrations portal", text, to=[wire_address(to)])
+    message = EmailMessage("Test mail of the integrations portal", text, to=[ascii_email(to)])
     problems: list[Exception] = []
 
     def work() -> None:
@@ -70,18 +70,20 @@ def send(to: str) -> Exception | None:
     return problems[0] if problems else None
 
 
-def what_to_change(problem: Exception, to: str) -> str:
+def advice_for(problem: Exception, to: str) -> str:
     """Return a sentence about what is wrong and what to do: the first of ``SENTENCES`` that applies."""
     if isinstance(problem, smtplib.SMTPServerDisconnected) and "timed out" in str(problem):
         problem = TimeoutError()  # smtplib replaces it by SMTPServerDisconnected
     for kinds, sentence in SENTENCES:
         if isinstance(problem, kinds):
             words = {"server": server(), "host": settings.EMAIL_HOST, "to": to, "sender": settings.DEFAULT_FROM_EMAIL}
-            return sentence.format(**words) + said(problem)
-    return f"The mail was not sent ({type(problem).__name__}): check EMAIL_URL and DEFAULT_FROM_EMAIL." + said(problem)
+            return sentence.format(**words) + server_reply(problem)
+    return f"The mail was not sent ({type(problem).__name__}): check EMAIL_URL and DEFAULT_FROM_EMAIL." + server_reply(
+        problem
+    )
 
 
-def said(problem: Exception) -> str:
+def server_reply(problem: Exception) -> str:
     """Return the server's own message on one line; it never contains the credentials."""
     text: Any = getattr(problem, "smtp_error", "")
     if isinstance(problem, smtplib.SMTPRecipientsRefused):

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from apps.base.crypto.reencryption import undecryptable_values
 from apps.base.extension_points import periodic_jobs
-from apps.base.telemetry.logging import log_uncaught
+from apps.base.telemetry.logging import log_uncaught_exceptions
 from apps.webhooks.engine.loop import GRACE_SECONDS, POLL_SECONDS, Engine
 from apps.webhooks.stats import counters
 from integrations_portal import checks
@@ -48,10 +48,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, once: bool, grace: float = GRACE_SECONDS, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, or once."""
-        log_uncaught()
+        log_uncaught_exceptions()
         exit_unless_migrated()
         report_undecryptable_secrets()
-        report_pooler_fault()
+        report_pooler_problem()
         if not checks.sends_mail():
             logger.warning(checks.NO_MAIL)
         if once:
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def _run_once(self) -> None:
         periodic_jobs.run_all(counters.record_job_run)
-        counts = Engine(worker_name()).drain()
+        counts = Engine(worker_name()).run_until_idle()
         counters.flush()
         self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
 
@@ -154,11 +154,11 @@ def report_undecryptable_secrets() -> None:
         )  # fmt: skip
 
 
-def report_pooler_fault() -> None:
+def report_pooler_problem() -> None:
     """Log a setting that is incompatible with the database's pooler."""
     with suppress(DatabaseError):  # the engine waits for an unavailable database, and logs it
-        if fault := poolers.prepared_statements_error():
-            logger.critical(fault)
+        if problem := poolers.prepared_statements_error():
+            logger.critical(problem)
 
 
 def worker_name() -> str:

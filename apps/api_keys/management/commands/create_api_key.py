@@ -8,7 +8,7 @@ from apps.api_keys import actions
 from apps.api_keys.actions import Lifetime
 from apps.api_keys.models import Scope
 from apps.base.actor import system
-from apps.base.commands import PortalCommand, check_words, split_words
+from apps.base.commands import PortalCommand, check_choices, split_list
 from apps.base.timestamps import format_timestamp
 from apps.orgs.lookups import active_organization_pk
 
@@ -37,10 +37,10 @@ class Command(PortalCommand):
         """Create the key as the system actor."""
         actor = system(active_organization_pk(options["org"]), label="create_api_key")
         types = {each.name: each for each in actions.types_of(actor)}
-        check_words("--type", [options["type"]], types)
-        scopes = split_words(options["scopes"])
+        check_choices("--type", [options["type"]], types)
+        scopes = split_list(options["scopes"])
         catalogue = frozenset(Scope.objects.values_list("name", flat=True))
-        check_words("--scopes", scopes, types[options["type"]].allowed_scopes(catalogue))
+        check_choices("--scopes", scopes, types[options["type"]].allowed_scopes(catalogue))
         key, text = actions.create_key(
             actor=actor,
             name=options["name"],

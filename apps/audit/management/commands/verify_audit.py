@@ -44,8 +44,8 @@ class Command(PortalCommand):
         if options["show_key"]:
             key = checkpoints.own_public_key()
             return {"public_key": key, "key_id": checkpoints.key_id(key)}
-        outside = self._read_checkpoint(options)
-        return self._check_file(outside, options) if options["file"] else self._check_database(outside, options)
+        external = self._read_checkpoint(options)
+        return self._check_file(external, options) if options["file"] else self._check_database(external, options)
 
     def _read_checkpoint(self, options: dict[str, Any]) -> dict[str, Any] | None:
         if not options["checkpoint"]:
@@ -63,18 +63,18 @@ class Command(PortalCommand):
             )
         return found
 
-    def _check_database(self, outside: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
+    def _check_database(self, external: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
         chosen = organizations()
         if options["org"]:
             key = organization_pk(options["org"])
             chosen = {key: chosen[key]}
-        checkpoint_org = decode("org", outside["organization"]) if outside else None
-        if outside and checkpoint_org not in chosen:
+        checkpoint_org = decode("org", external["organization"]) if external else None
+        if external and checkpoint_org not in chosen:
             raise CommandError("The checkpoint is of another organization." if options["org"] else
                                "The checkpoint is of an organization that is not in this portal.")  # fmt: skip
         lines, count = {}, 0
         for key, slug in chosen.items():
-            report = chain_check.check(key, outside if key == checkpoint_org else None)
+            report = chain_check.check(key, external if key == checkpoint_org else None)
             count += report.count
             lines[slug] = _describe(report)
             if report.bad is not None:
@@ -85,16 +85,18 @@ class Command(PortalCommand):
         where = "Not in order" if seq is None else f"The first bad sequence number is {seq}"
         self.findings.append(f"{whose}: {where}: {why}.")
 
-    def _check_file(self, outside: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
+    def _check_file(self, external: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
         path = options["file"]
         try:
-            owner = organization_pk(options["org"]) if options["org"] else _organization(path, outside)
-            points = {outside["seq"]: outside["hash"]} if outside else {}
-            if outside and owner is not None and encode("org", owner) != outside["organization"]:
+            owner = organization_pk(options["org"]) if options["org"] else _organization(path, external)
+            checkpoint_hashes = {external["seq"]: external["hash"]} if external else {}
+            if external and owner is not None and encode("org", owner) != external["organization"]:
                 raise CommandError("The file and the checkpoint are of two organizations.")
             with Path(path).open("rb") as file:
                 lines = iter(partial(file.readline, MAX_LINE_BYTES), b"")
-                report = export_check.check_lines(lines, lambda seq: hash_of(owner, seq), points, options["filtered"])
+                report = export_check.check_lines(
+                    lines, lambda seq: hash_of(owner, seq), checkpoint_hashes, options["filtered"]
+                )
         except OSError as error:
             raise CommandError(_cannot_read(path, error)) from None
         except export_check.InvalidExportFile as error:
@@ -106,10 +108,10 @@ class Command(PortalCommand):
         return _describe_file(report, slug_of(owner))
 
 
-def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None:
+def _organization(path: str, external: dict[str, Any] | None) -> uuid.UUID | None:
     """Return the file's organization, by the checkpoint or by looking up its first changes in the database."""
-    if outside:
-        return decode("org", outside["organization"])
+    if external:
+        return decode("org", external["organization"])
     with Path(path).open("rb") as file:
         for raw in islice(iter(partial(file.readline, MAX_LINE_BYTES), b""), 1000):
             try:
@@ -156,7 +158,7 @@ def _describe_file(report: export_check.FileReport, organization: str | None) ->
         "not_proved": unproved,
         "missing": ", ".join(f"{first} to {last}" for first, last in report.gaps[:10]) or None,
         "repeated": report.repeated,
-        "other_rows": report.others,
+        "other_rows": report.other_rows,
         "bad": None if report.bad is None else report.bad[0],
     }
 

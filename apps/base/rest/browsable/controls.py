@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from apps.base.rest.browsable.control_kinds import Kind, kind_of
+from apps.base.rest.browsable.control_types import ControlType, control_type_of
 from apps.base.rest.operations import Operation, Paging
 from apps.base.rest.renderers import to_json
 
@@ -27,7 +27,7 @@ class Control:
     """A form control."""
 
     name: str
-    kind: Kind
+    kind: ControlType
     value: str = ""
     required: bool = False
     id: str = ""
@@ -54,52 +54,59 @@ class Control:
 
 
 def controls_of(
-    body: serializers.Serializer[Any], values: Mapping[str, Any], own: Mapping[str, OrganizationExample], at: str
+    body: serializers.Serializer[Any],
+    values: Mapping[str, Any],
+    examples: Mapping[str, OrganizationExample],
+    id_prefix: str,
 ) -> list[Control]:
-    """Return a control for each field of a body; ``at`` is the prefix of the ids of the form's elements."""
+    """Return a control for each field of a body; ``id_prefix`` is the prefix of the ids of the form's elements."""
     found = []
     for name, declared in body.fields.items():
         if not declared.read_only:
-            control = _control(name, declared, own.get(name, OrganizationExample()))
-            control.id = f"{at}-{name}"
-            control.value = text_of(control.kind, values.get(name))
+            control = _control(name, declared, examples.get(name, OrganizationExample()))
+            control.id = f"{id_prefix}-{name}"
+            control.value = to_text(control.kind, values.get(name))
             found.append(control)
     return found
 
 
-def _control(name: str, declared: Any, own: OrganizationExample) -> Control:
-    kind = kind_of(declared)
-    control = Control(name, kind, required=declared.required, known=own.known)
+def _control(name: str, declared: Any, examples: OrganizationExample) -> Control:
+    kind = control_type_of(declared)
+    control = Control(name, kind, required=declared.required, known=examples.known)
     control.least = getattr(declared, "min_value", None)
     control.most = getattr(declared, "max_value", None)
-    control.longest = getattr(declared, "max_length", None) if kind in (Kind.TEXT, Kind.EMAIL, Kind.SECRET) else None
-    if kind == Kind.CHOICE:
+    control.longest = (
+        getattr(declared, "max_length", None)
+        if kind in (ControlType.TEXT, ControlType.EMAIL, ControlType.SECRET)
+        else None
+    )
+    if kind == ControlType.CHOICE:
         control.choices = [str(choice) for choice in declared.choices]
-    elif kind == Kind.FLAG:
+    elif kind == ControlType.FLAG:
         control.choices = ["true", "false"]
     control.hint = _hint(control)
     return control
 
 
 def _hint(control: Control) -> str:
-    if control.kind == Kind.LIST:
+    if control.kind == ControlType.LIST:
         return _("One on each line.")
-    if control.kind == Kind.JSON:
+    if control.kind == ControlType.JSON:
         return _("Written as JSON.")
-    if control.kind == Kind.WHOLE and control.least is not None and control.most is not None:
+    if control.kind == ControlType.WHOLE and control.least is not None and control.most is not None:
         return _("A whole number from %(least)d to %(most)d.") % {"least": control.least, "most": control.most}
     return ""
 
 
-def text_of(kind: Kind, value: Any) -> str:
+def to_text(kind: ControlType, value: Any) -> str:
     """Return a JSON value as the text of a control."""
     if value is None:
         return ""
-    if kind == Kind.LIST and isinstance(value, list):
+    if kind == ControlType.LIST and isinstance(value, list):
         return "\n".join(map(str, value))
-    if kind == Kind.FLAG:
+    if kind == ControlType.FLAG:
         return "true" if value else "false"
-    if kind == Kind.JSON:
+    if kind == ControlType.JSON:
         return to_json(value, indent=2)
     return str(value)
 
@@ -122,9 +129,11 @@ def filter_controls(operation: Operation, given: Mapping[str, str]) -> list[Cont
     """Return a control for each query parameter of an operation."""
     found = [_parameter(each.name, each.schema, each.text) for each in operation.parameters if each.where == "query"]
     if operation.paging:
-        found.append(Control("limit", Kind.WHOLE, hint=_("At most so many in a page, from 1 to 200; 50 unless given.")))
+        found.append(
+            Control("limit", ControlType.WHOLE, hint=_("At most so many in a page, from 1 to 200; 50 unless given."))
+        )
     if operation.paging == Paging.OFFSET:
-        found.append(Control("offset", Kind.WHOLE, hint=_("How many to pass over.")))
+        found.append(Control("offset", ControlType.WHOLE, hint=_("How many to pass over.")))
     for control in found:
         control.id, control.value = f"q-{control.name}", given.get(control.name, "")
     return found
@@ -132,5 +141,7 @@ def filter_controls(operation: Operation, given: Mapping[str, str]) -> list[Cont
 
 def _parameter(name: str, schema: Mapping[str, Any], text: str) -> Control:
     if "enum" in schema:
-        return Control(name, Kind.CHOICE, choices=[str(word) for word in schema["enum"] if word is not None], text=text)
-    return Control(name, Kind.WHOLE if schema.get("type") == "integer" else Kind.TEXT, text=text)
+        return Control(
+            name, ControlType.CHOICE, choices=[str(word) for word in schema["enum"] if word is not None], text=text
+        )
+    return Control(name, ControlType.WHOLE if schema.get("type") == "integer" else ControlType.TEXT, text=text)

@@ -16,7 +16,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 
 from apps.base.errors import Forbidden, Invalid
 from apps.base.requests import PortalRequest
-from apps.base.rest.browsable.control_kinds import Kind, kind_of
+from apps.base.rest.browsable.control_types import ControlType, control_type_of
 from apps.base.rest.operations import Operation
 from apps.base.rest.parsing import FormFields, NotJSON, parse_json
 from apps.base.web.forms import is_recently_confirmed
@@ -98,7 +98,7 @@ def _body_of(fields: FormFields, body: serializers.Serializer[Any]) -> Any:
             if declared is None:
                 found[name] = text
             elif text.strip():
-                found[name] = _value(kind_of(declared), text)
+                found[name] = _value(control_type_of(declared), text)
             elif name in initial:
                 found[name] = _empty_value(declared)
         except NotJSON as error:
@@ -117,20 +117,20 @@ def initial_texts(text: str) -> Mapping[str, str]:
     return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
 
 
-def _value(kind: Kind, text: str) -> Any:
+def _value(kind: ControlType, text: str) -> Any:
     # Texts that cannot be converted stay as they are: the serializer reports the error.
-    if kind == Kind.WHOLE and WHOLE_NUMBER.fullmatch(text.strip()):
+    if kind == ControlType.WHOLE and WHOLE_NUMBER.fullmatch(text.strip()):
         return int(text)
-    if kind == Kind.FLAG and text in ("true", "false"):
+    if kind == ControlType.FLAG and text in ("true", "false"):
         return text == "true"
-    if kind == Kind.LIST:
+    if kind == ControlType.LIST:
         return [line.strip() for line in text.split("\n") if line.strip()]
-    if kind == Kind.JSON:
+    if kind == ControlType.JSON:
         return parse_json(text.encode())
     return text
 
 
 def _empty_value(declared: serializers.Field[Any, Any, Any, Any]) -> Any:
-    if kind_of(declared) == Kind.LIST:
+    if control_type_of(declared) == ControlType.LIST:
         return []
     return None if declared.allow_null else ""

@@ -11,10 +11,10 @@ from rest_framework import serializers
 
 from apps.base.actor import Actor
 from apps.base.requests import PortalRequest
-from apps.base.rest.browsable.control_kinds import is_secret
+from apps.base.rest.browsable.control_types import is_secret
 from apps.base.rest.browsable.controls import Control, OrganizationExample, attach_errors, controls_of
 from apps.base.rest.browsable.form_requests import INITIAL, RAW_BODY, initial_texts, is_form
-from apps.base.rest.browsable.paths import Path, below, with_organization
+from apps.base.rest.browsable.paths import Path, paths_below, with_organization
 from apps.base.rest.operations import Operation
 from apps.base.rest.parsing import NotJSON, parse_json
 from apps.base.rest.renderers import to_json
@@ -88,7 +88,7 @@ def forms_on(state: PageState) -> list[OperationForm]:
 
 
 def _operations_below(state: PageState) -> Iterator[tuple[Path, str]]:
-    for path in below(state.path.route):
+    for path in paths_below(state.path.route):
         for method in WRITES:
             if method in path.view.operations and "user" in path.view.callers:
                 yield path, method
@@ -96,7 +96,9 @@ def _operations_below(state: PageState) -> Iterator[tuple[Path, str]]:
 
 def reads_below(state: PageState) -> list[tuple[str, str]]:
     """Return the readable paths below a path, as pairs of last segment and path."""
-    found = [path for path in below(state.path.route) if "GET" in path.view.operations and "user" in path.view.callers]
+    found = [
+        path for path in paths_below(state.path.route) if "GET" in path.view.operations and "user" in path.view.callers
+    ]
     return [(path.route.rpartition("/")[2], with_organization(path.at(state.values), state.slug)) for path in found]
 
 

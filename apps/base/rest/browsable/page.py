@@ -25,10 +25,10 @@ from apps.base.rest.browsable.operation_forms import (
 )
 from apps.base.rest.browsable.paths import (
     Path,
+    breadcrumbs,
     every_path,
-    neighbours,
     object_path,
-    steps,
+    page_links,
     with_organization,
 )
 from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
@@ -84,8 +84,8 @@ def _page(data: Any, request: PortalRequest, response: Any, view: Any, values: d
     }
     if getattr(view, "is_root", False) and response.status_code == 200:
         return {**frame, "template": "api/root.html", "resources": resources(request)}
-    answer = _response_context(state, response)
-    return {**frame, **answer, **_operations(state, frame["is_session"]), "template": "api/browse.html"}
+    response_context = _response_context(state, response)
+    return {**frame, **response_context, **_operations(state, frame["is_session"]), "template": "api/browse.html"}
 
 
 def _response_context(state: PageState, response: Any) -> dict[str, Any]:
@@ -98,13 +98,13 @@ def _response_context(state: PageState, response: Any) -> dict[str, Any]:
     return {
         "path": path,
         "here": path.strip("/").rpartition("/")[2],
-        "crumbs": [(text, with_organization(leads, state.slug)) for text, leads in steps(path, state.path.route)],
+        "crumbs": [(text, with_organization(url, state.slug)) for text, url in breadcrumbs(path, state.path.route)],
         "request_line": hide_keys(f"{request.method} {request.get_full_path()}"),
         "status": state.status,
         "reason": response.reason_phrase,
         "headers": [(name, value) for name, value in response.items() if name.lower() not in PAGE_HEADERS],
         "body": "" if data is None else highlight_code(to_json(data, indent=2), link_of),
-        "neighbours": [(relation, NEIGHBOURS[relation](), path) for relation, path in neighbours(_link(response))],
+        "neighbours": [(relation, NEIGHBOURS[relation](), path) for relation, path in page_links(_link(response))],
         "problem": problem,
         "secret": data[shown] if shown and state.status < 300 else "",
         "must_choose": bool(problem and "organization" in problem.get("fields", {}) and not state.slug),

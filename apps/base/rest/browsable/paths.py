@@ -45,7 +45,7 @@ def every_path() -> tuple[Path, ...]:
 
 
 @cache
-def _objects() -> dict[str, Path]:
+def _object_paths() -> dict[str, Path]:
     """Return the path of an object by the prefix of its id, from the response schemas of the path or its list."""
     found: dict[str, Path] = {}
     by_route = {path.route: path for path in every_path()}
@@ -54,53 +54,53 @@ def _objects() -> dict[str, Path]:
         if not PARAMETER.fullmatch(last) or "user" not in path.view.callers:
             continue
         for reader in (path, by_route.get(above)):
-            prefix = _prefix_of(reader.view) if reader else ""
+            prefix = _id_prefix_of(reader.view) if reader else ""
             if prefix:
                 found.setdefault(prefix, path)
     return found
 
 
-def _prefix_of(view: Any) -> str:
+def _id_prefix_of(view: Any) -> str:
     reading = view.operations.get("GET")
-    for answer in reading.responses.values() if reading else ():
-        own = answer.serializer and answer.serializer._declared_fields.get("id")
+    for response in reading.responses.values() if reading else ():
+        own = response.serializer and response.serializer._declared_fields.get("id")
         if isinstance(own, Id):
             return own.prefix
     return ""
 
 
-def object_path(text: str, here: str, values: Mapping[str, str]) -> str:
+def object_path(text: str, current_route: str, values: Mapping[str, str]) -> str:
     """Return the path of the object with an id, or an empty text.
 
-    A nested object (an activation of a key) has a path only on pages of its parent: ``here`` and ``values`` are the
+    A nested object (an activation of a key) has a path only on pages of its parent: ``current_route`` and ``values`` are the
     page's route and its parameters.
     """
     match = ID.fullmatch(text)
-    path = _objects().get(match[1]) if match else None
+    path = _object_paths().get(match[1]) if match else None
     if path is None:
         return ""
     *outer, own = path.names
-    if outer and not (path.route.startswith(here) and set(outer) <= set(values)):
+    if outer and not (path.route.startswith(current_route) and set(outer) <= set(values)):
         return ""
     return path.at({**values, own: text})
 
 
-def below(here: str) -> Iterator[Path]:
+def paths_below(current_route: str) -> Iterator[Path]:
     """Return the paths that are one literal segment below a route: actions and sub-resources."""
     for path in every_path():
-        rest = path.route.removeprefix(f"{here.rstrip('/')}/")
+        rest = path.route.removeprefix(f"{current_route.rstrip('/')}/")
         if rest != path.route and "/" not in rest and not PARAMETER.match(rest):
             yield path
 
 
-def steps(path: str, here: str) -> list[tuple[str, str]]:
+def breadcrumbs(path: str, current_route: str) -> list[tuple[str, str]]:
     """Return the breadcrumbs of a path: its parent segments, each with a path, or an empty one where it has no GET."""
-    segments, words = path.strip("/").split("/"), here.strip("/").split("/")
+    segments, route_segments = path.strip("/").split("/"), current_route.strip("/").split("/")
     readable = {each.route for each in every_path() if "GET" in each.view.operations}
     found = [("v1", "/v1/")]
-    for count in range(2, min(len(segments), len(words))):
-        leads = "/" + "/".join(segments[:count]) if "/" + "/".join(words[:count]) in readable else ""
-        found.append((segments[count - 1], leads))
+    for count in range(2, min(len(segments), len(route_segments))):
+        url = "/" + "/".join(segments[:count]) if "/" + "/".join(route_segments[:count]) in readable else ""
+        found.append((segments[count - 1], url))
     return found
 
 
@@ -109,7 +109,7 @@ def with_organization(path: str, slug: str) -> str:
     return f"{path}?{urlencode({'organization': slug})}" if path and slug else path
 
 
-def neighbours(link: str) -> list[tuple[str, str]]:
+def page_links(link: str) -> list[tuple[str, str]]:
     """Return the links of a Link header as pairs of relation and path."""
     pairs = []
     for address, relation in RELATION.findall(link):

@@ -8,7 +8,7 @@ from django.db.models import Count
 
 from apps.base.commands import PortalCommand
 from apps.base.crypto.secrets import current_pepper
-from apps.credentials.key_kinds import KINDS
+from apps.credentials.key_kinds import KEY_KINDS
 
 
 class Command(PortalCommand):
@@ -35,7 +35,7 @@ class Command(PortalCommand):
 
     def _live_by_pepper(self) -> Counter[str]:
         found: Counter[str] = Counter()
-        for kind in KINDS.values():
+        for kind in KEY_KINDS.values():
             live = kind.keys().live().order_by()
             found.update(dict(live.values("pepper_id").annotate(keys=Count("pk")).values_list("pepper_id", "keys")))
         return found

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden
 from apps.orgs.accounts.provisional import end_provisional_access
-from apps.orgs.accounts.security_events import mail_change, record_everywhere
+from apps.orgs.accounts.security_events import mail_account_change, record_everywhere
 from apps.orgs.models import ExternalIdentity, User
 
 
@@ -21,7 +21,7 @@ def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str
     """
     try:
         with transaction.atomic():
-            user = _known(issuer, subject) or _linked(actor, issuer, subject, email, is_verified)
+            user = _find_linked_user(issuer, subject) or _link_user(actor, issuer, subject, email, is_verified)
             if user.is_staff or not user.is_active:
                 raise _refusal()
     except (IntegrityError, Conflict):
@@ -29,7 +29,7 @@ def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str
     return user
 
 
-def _known(issuer: str, subject: str) -> User | None:
+def _find_linked_user(issuer: str, subject: str) -> User | None:
     found = ExternalIdentity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
     if found is None:
         return None
@@ -38,8 +38,8 @@ def _known(issuer: str, subject: str) -> User | None:
     return found.user
 
 
-def _linked(actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
-    found = User.objects.with_address(email) if email and is_verified else None
+def _link_user(actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
+    found = User.objects.find_by_address(email) if email and is_verified else None
     user = User.objects.select_for_update().filter(pk=found.pk, email=found.email).first() if found else None
     if user is None or user.is_staff or not user.is_active:
         raise _refusal()
@@ -47,7 +47,7 @@ def _linked(actor: Actor, issuer: str, subject: str, email: str, is_verified: bo
     EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     end_provisional_access(user, keep_password=False)
     ExternalIdentity.objects.create(user=user, issuer=issuer, subject=subject, last_used_at=timezone.now())
-    own = Actor(
+    user_actor = Actor(
         kind=ActorKind.USER,
         id=user.public_id,
         label=user.name or user.email,
@@ -56,8 +56,8 @@ def _linked(actor: Actor, issuer: str, subject: str, email: str, is_verified: bo
         request_id=actor.request_id,
         pk=user.pk,
     )
-    record_everywhere(own, user, "user.identity_linked", {"issuer": [None, issuer]})
-    mail_change(own, user, gettext_lazy("Your account was opened by single sign-on for the first time"))
+    record_everywhere(user_actor, user, "user.identity_linked", {"issuer": [None, issuer]})
+    mail_account_change(user_actor, user, gettext_lazy("Your account was opened by single sign-on for the first time"))
     return user
 
 

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.base.text.mail_addresses import canonical_address
+from apps.base.text.email_validation import normalize_email
 from apps.orgs.support_access import operators
 
 
@@ -24,4 +24,4 @@ class Command(PortalCommand):
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Remove the operator; exits with 1 if there is none with the address, or no other operator."""
         operators.remove_operator(actor=system(label="remove_operator"), email=options["email"])
-        return {"removed": canonical_address(options["email"])}
+        return {"removed": normalize_email(options["email"])}

@@ -265,9 +265,9 @@ def _snapshot(row: tuple[Any, ...]) -> EndpointSnapshot:
 
 
 def _take(cursor: Any, limits: Limits, endpoints: dict[uuid.UUID, EndpointSnapshot]) -> list[ClaimedDelivery]:
-    token = uuid.uuid4()
+    lease_token = uuid.uuid4()
     values = limits.as_values() | {
-        "token": token,
+        "token": lease_token,
         "endpoints": list(endpoints),
         "open": [each.id for each in endpoints.values() if each.is_open],
         "share": limits.share(len(endpoints)),
@@ -275,7 +275,7 @@ def _take(cursor: Any, limits: Limits, endpoints: dict[uuid.UUID, EndpointSnapsh
     }
     cursor.execute(TAKE, values)
     return [
-        ClaimedDelivery(delivery, token, number, uncounted, event, body, test, started_at, endpoints[endpoint])
+        ClaimedDelivery(delivery, lease_token, number, uncounted, event, body, test, started_at, endpoints[endpoint])
         for delivery, number, uncounted, endpoint, event, body, test, started_at in cursor.fetchall()
     ]
 
@@ -303,7 +303,7 @@ def _columns(results: list[Result]) -> dict[str, str]:
     return {
         "joint": joint,
         "id": ",".join([each.claimed.id.hex for each in results]),
-        "token": ",".join([each.claimed.token.hex for each in results]),
+        "token": ",".join([each.claimed.lease_token.hex for each in results]),
         "endpoint_id": ",".join([each.claimed.endpoint.id.hex for each in results]),
         "started_at": ",".join([repr(each.claimed.started_at) for each in results]),
         "test": ",".join([str(each.claimed.test) for each in results]),

@@ -35,13 +35,13 @@ class EndpointSnapshot:
 
 @dataclass(slots=True, eq=False)
 class ClaimedDelivery:
-    """A delivery that this worker has leased; only the worker with ``token`` can finish it.
+    """A delivery that this worker has leased; only the worker with ``lease_token`` can finish it.
 
     ``started_at`` is the time of the claim by the database's clock, in seconds since 1970.
     """
 
     id: uuid.UUID
-    token: uuid.UUID
+    lease_token: uuid.UUID
     number: int
     uncounted: int
     event_id: uuid.UUID

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.base.identifiers import KEYS
+from apps.base.identifiers import ORDERED_UUIDS
 from apps.base.rest.renderers import to_json
 from apps.webhooks.engine.claims.due import due_endpoints
 from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result, target_of
@@ -210,14 +210,14 @@ def _cap(limits: Limits, picked: list[Picked], in_flight: InFlightCounts) -> lis
 
 
 def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> list[ClaimedDelivery]:
-    token = uuid.uuid4()
+    lease_token = uuid.uuid4()
     lease_until = as_text(now + timedelta(seconds=limits.lease_seconds))
     bodies = {event: cursor.execute(BODY, (event,)).fetchone()[0] for event in {each[4][1] for each in chosen}}
     claimed = []
     for *_order, endpoint, (key, event, tries, uncounted, test, _due_at) in chosen:
         values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test), now.timestamp())
-        claimed.append(ClaimedDelivery(uuid.UUID(key), token, *values, endpoint))
-    cursor.executemany(STAMP, [(token.hex, lease_until, target_of(each[3].url), each[4][0]) for each in chosen])
+        claimed.append(ClaimedDelivery(uuid.UUID(key), lease_token, *values, endpoint))
+    cursor.executemany(STAMP, [(lease_token.hex, lease_until, target_of(each[3].url), each[4][0]) for each in chosen])
     _move_pace(cursor, claimed, now)
     return claimed
 
@@ -238,8 +238,8 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
         at = as_text(now)
-        ours = _still_ours(cursor, {result.claimed.token.hex for result in results})
-        leased = [result for result in results if (result.claimed.id.hex, result.claimed.token.hex) in ours]
+        ours = _still_ours(cursor, {result.claimed.lease_token.hex for result in results})
+        leased = [result for result in results if (result.claimed.id.hex, result.claimed.lease_token.hex) in ours]
         cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now, at) for result in leased])
         cursor.executemany(ATTEMPTED, [_attempted(result, at) for result in leased])
     return {result.claimed.id for result in leased}
@@ -248,8 +248,8 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
 def _still_ours(cursor: Any, tokens: set[str]) -> set[tuple[str, str]]:
     """Query once per claim: no one else can write while this transaction is open."""
     found: set[tuple[str, str]] = set()
-    for token in tokens:
-        cursor.execute(OURS, (token,))
+    for lease_token in tokens:
+        cursor.execute(OURS, (lease_token,))
         found.update(cursor.fetchall())
     return found
 
@@ -276,7 +276,12 @@ def _next_status(cursor: Any, result: Result) -> str:
 
 def _attempted(result: Result, at: str) -> tuple[Any, ...]:
     claimed = result.claimed
-    keys = (KEYS.at(timezone.now()).hex, claimed.endpoint.organization_id.hex, claimed.id.hex, claimed.endpoint.id.hex)
+    keys = (
+        ORDERED_UUIDS.at(timezone.now()).hex,
+        claimed.endpoint.organization_id.hex,
+        claimed.id.hex,
+        claimed.endpoint.id.hex,
+    )
     times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), at)
     texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
     outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
@@ -292,7 +297,7 @@ def release_expired(rows: int, lease_seconds: float) -> int:
             started = as_text((from_text(lease_until) or timezone.now()) - timedelta(seconds=lease_seconds))
             record = (None, None, "shutdown", "lost", "", "{}", "{}", "[]", "", False, None)
             cursor.execute(
-                ATTEMPTED, (KEYS.at(timezone.now()).hex, owner, key, endpoint, number, started, now, *record)
+                ATTEMPTED, (ORDERED_UUIDS.at(timezone.now()).hex, owner, key, endpoint, number, started, now, *record)
             )
             cursor.execute(AGAIN, (now, key))
     return len(expired)

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from apps.base.actor import system
-from apps.base.commands import PortalCommand, check_words, split_words
+from apps.base.commands import PortalCommand, check_choices, split_list
 from apps.orgs.lookups import active_organization_pk
 from apps.webhooks import actions
 from apps.webhooks.types.catalogue import known_patterns
@@ -22,7 +22,7 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         actor = system(active_organization_pk(options["org"]), label="create_endpoint")
-        patterns = split_words(options["events"])
-        check_words("--events", patterns, known_patterns())
+        patterns = split_list(options["events"])
+        check_choices("--events", patterns, known_patterns())
         endpoint, secret = actions.create_endpoint(actor=actor, url=options["url"], event_types=patterns)
         return {"id": endpoint.public_id, "url": endpoint.url, "secret": secret}

@@ -16,5 +16,5 @@ KEYS = KeyPages(
     change_form=ChangeKeyForm,
     list_route=lambda _key: "api_keys",
     list_label=_("All API keys"),
-    released=_("“%(name)s” is released: it may do again what its rights allow."),
+    released_message=_("“%(name)s” is released: it may do again what its rights allow."),
 )

@@ -15,8 +15,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-from integrations_portal.environment import names
-from integrations_portal.environment.secrets import check_key
+from integrations_portal.environment import misspelled_names
+from integrations_portal.environment.secret_checks import check_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -59,14 +59,16 @@ class Environment(environ.FileAwareEnv):
         """Return the value, or stop the start with a sentence that says why it is needed."""
         value = self.text(name)
         if not value:
-            near = names.near(name, os.environ)
+            closest_set_variable = misspelled_names.closest_set_variable(name, os.environ)
             advice = (
-                f"{near} is set: is it misspelled?" if near else "See .env.example, or run: python3 manage.py demo."
+                f"{closest_set_variable} is set: is it misspelled?"
+                if closest_set_variable
+                else "See .env.example, or run: python3 manage.py demo."
             )
             raise ImproperlyConfigured(f"{name} is not set: {why} {advice}")
         return value
 
-    def flag(self, name: str, default: bool) -> bool:
+    def boolean(self, name: str, default: bool) -> bool:
         """Return a boolean; anything but the usual words for yes and no is an error."""
         value = self.text(name, "1" if default else "0").lower()
         if value in TRUE_WORDS:
@@ -105,7 +107,7 @@ class Environment(environ.FileAwareEnv):
 
     def networks(self, name: str) -> tuple[Network, ...]:
         """Return networks in CIDR form; IPv4 that is written as IPv6 is IPv4, as addresses are compared."""
-        return tuple(_plain(_network(name, word)) for word in self.words(name))
+        return tuple(_unmapped(_network(name, word)) for word in self.words(name))
 
     def networks_with_ports(self, name: str) -> tuple[tuple[Network, int | None], ...]:
         """Return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
@@ -168,9 +170,9 @@ def decode_key(name: str, encoded: str, is_current: bool = True) -> bytes:
 
 
 # Bits of the shortest prefix that is one owner's network; all IPv4 addresses are also inside these of IPv6.
-SHORTEST = {4: 8, 6: 24}
-OWN_IPV6 = ipaddress.IPv6Network("fc00::/7")
-WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
+MIN_PREFIX_LENGTHS = {4: 8, 6: 24}
+UNIQUE_LOCAL_IPV6 = ipaddress.IPv6Network("fc00::/7")
+IPV4_IN_IPV6 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 MAPPED_BITS = 96
 
 
@@ -179,21 +181,21 @@ def _network(name: str, text: str) -> Network:
         network = ipaddress.ip_network(text)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {text!r} is not a network in CIDR form ({error}).") from None
-    if _is_nearly_all(network):
+    if _is_too_wide(network):
         raise ImproperlyConfigured(f"{name}: {text} takes in other people's networks: name your own ones only.")
     return network
 
 
-def _plain(network: Network) -> Network:
+def _unmapped(network: Network) -> Network:
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is None or network.prefixlen < MAPPED_BITS:
         return network
     return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
-def _is_nearly_all(network: Network) -> bool:
+def _is_too_wide(network: Network) -> bool:
     if isinstance(network, ipaddress.IPv4Network):
-        return network.prefixlen < SHORTEST[4]
-    if any(network.subnet_of(each) for each in WITH_IPV4):
-        return network.prefixlen - MAPPED_BITS < SHORTEST[4]
-    return network.prefixlen < SHORTEST[6] and not network.subnet_of(OWN_IPV6)
+        return network.prefixlen < MIN_PREFIX_LENGTHS[4]
+    if any(network.subnet_of(each) for each in IPV4_IN_IPV6):
+        return network.prefixlen - MAPPED_BITS < MIN_PREFIX_LENGTHS[4]
+    return network.prefixlen < MIN_PREFIX_LENGTHS[6] and not network.subnet_of(UNIQUE_LOCAL_IPV6)

@@ -41,15 +41,15 @@ def random_times(
     per_day: float,
     since: datetime,
     until: datetime,
-    shape: tuple[int, ...] = BUSINESS,
+    hourly_weights: tuple[int, ...] = BUSINESS,
 ) -> list[datetime]:
-    """Return random times of the last thirty days between two times, oldest first, weighted by ``shape``."""
+    """Return random times of the last thirty days between two times, oldest first, weighted by ``hourly_weights``."""
     found: list[datetime] = []
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for back in range(DAYS - 1, -1, -1):
         day = midnight - timedelta(days=back)
-        quiet = WEEKEND if shape is BUSINESS and day.weekday() >= SATURDAY else 1
+        quiet = WEEKEND if hourly_weights is BUSINESS and day.weekday() >= SATURDAY else 1
         count = round(per_day * quiet * rng.uniform(0.75, 1.25))
-        hours = rng.choices(range(24), weights=shape, k=count)
+        hours = rng.choices(range(24), weights=hourly_weights, k=count)
         found += (day + timedelta(hours=hour, seconds=rng.uniform(0, 3600)) for hour in hours)
     return sorted(moment for moment in found if since <= moment <= until)

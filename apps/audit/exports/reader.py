@@ -20,44 +20,46 @@ from apps.base.timestamps import parse_timestamp
 
 logger = logging.getLogger(__name__)
 
-FIRST = "change"
-STOPPED = "The export stopped here, before its end: something went wrong on our side. Start it again."
+FIRST_CATEGORY = "change"
+INTERRUPTED_MESSAGE = "The export stopped here, before its end: something went wrong on our side. Start it again."
 
 
-class Leg(NamedTuple):
+class RemainingSpan(NamedTuple):
     """The remaining span of one category."""
 
     category: str
     after: str
-    upto: str
+    up_to: str
 
 
-def begin(actor: Actor, filters: Filters) -> list[Leg]:
+def remaining_spans(actor: Actor, filters: Filters) -> list[RemainingSpan]:
     """Return the spans of all current matches, by category."""
-    ordered = sorted(chosen_categories(filters), key=lambda name: (name != FIRST, name))
+    ordered = sorted(chosen_categories(filters), key=lambda name: (name != FIRST_CATEGORY, name))
     spans = [(name, source_of(name).span(actor, filters)) for name in ordered]
-    return [Leg(name, *span) for name, span in spans if span is not None]
+    return [RemainingSpan(name, *span) for name, span in spans if span is not None]
 
 
-def advance(actor: Actor, filters: Filters, legs: Sequence[Leg]) -> tuple[list[Row], list[Leg]]:
+def advance(actor: Actor, filters: Filters, legs: Sequence[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
     """Take one step; return its rows, possibly none, and the remaining legs."""
     leg, *others = legs
-    rows, position = source_of(leg.category).step(actor, filters, Span(leg.after, leg.upto))
-    return rows, others if position == leg.upto else [leg._replace(after=position), *others]
+    rows, position = source_of(leg.category).step(actor, filters, Span(leg.after, leg.up_to))
+    return rows, others if position == leg.up_to else [leg._replace(after=position), *others]
 
 
-def count(actor: Actor, filters: Filters, legs: Sequence[Leg]) -> int:
+def count(actor: Actor, filters: Filters, legs: Sequence[RemainingSpan]) -> int:
     """Count the rows of the legs."""
-    spans = {leg.category: Span(leg.after, leg.upto) for leg in legs}
+    spans = {leg.category: Span(leg.after, leg.up_to) for leg in legs}
     return sum(source_of(name).count(actor, filters, span) for name, span in spans.items())
 
 
-def count_now(actor: Actor, filters: Filters, most: int) -> int:
+def count_current(actor: Actor, filters: Filters, most: int) -> int:
     """Count current matches, sealed or not, up to slightly more than ``most``."""
     return sum(source_of(name).count(actor, filters, None, most + 1) for name in chosen_categories(filters))
 
 
-def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg], request_id: str) -> Iterator[str]:
+def stream(
+    actor: Actor, filters: Filters, file_format: str, legs: Sequence[RemainingSpan], request_id: str
+) -> Iterator[str]:
     """Yield an export in pieces, in English like the API, with one step in memory at a time.
 
     An error is reported in the last line as well, because some servers end an aborted response like a complete one.
@@ -73,7 +75,7 @@ def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg]
                 yield piece
     except Exception:
         logger.exception("an export stopped before its end: request %s", request_id)
-        yield write_failure(file_format, f"{STOPPED} Request id: {request_id}", "internal_error")
+        yield write_failure(file_format, f"{INTERRUPTED_MESSAGE} Request id: {request_id}", "internal_error")
         raise
 
 

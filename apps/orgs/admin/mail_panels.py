@@ -12,9 +12,9 @@ from apps.orgs.mail.jobs import MAX_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
 
 MAX_SHOWN = 10
-MAILS = ("created_at", "what", "state", "sent_at", "server_said")
+MAIL_COLUMNS = ("created_at", "what", "state", "sent_at", "server_said")
 # Mails with a token link are rendered when they are sent, so their rows have no subject.
-WITH_LINKS: dict[str, Promise] = {
+LINK_PURPOSES: dict[str, Promise] = {
     "password_reset": gettext_lazy("Link to set a password"),
     "confirm_address": gettext_lazy("Link to confirm an address"),
     "first_sign_in": gettext_lazy("Link for the first sign-in"),
@@ -44,12 +44,12 @@ def state_of(mail: OutgoingMail) -> MailState:
 
 def mail_title(mail: OutgoingMail) -> str:
     """Return the subject of a mail, or the purpose of its link; never the link."""
-    return mail.subject or str(WITH_LINKS.get(mail.template, mail.template))
+    return mail.subject or str(LINK_PURPOSES.get(mail.template, mail.template))
 
 
 def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
     """Return the lines that explain the delivery state of a mail."""
-    facts = {
+    params = {
         "at": local_time_text(mail.sent_at),
         "next": local_time_text(mail.next_attempt_at),
         "answer": mail.server_answer or "–",
@@ -60,32 +60,32 @@ def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
     state = state_of(mail)
     if state == MailState.SENT:
         return [
-            Line("ok", _("The mail server accepted it on %(at)s. Its response: %(answer)s") % facts),
+            Line("ok", _("The mail server accepted it on %(at)s. Its response: %(answer)s") % params),
             Line("info", _("What happened to it afterward is in the mail server's log. Check the spam folder, too.")),
         ]
     if state == MailState.FAILED:
-        return [Line("bad", _("Failed permanently after %(n)s attempts. Last error: %(error)s") % facts)]
+        return [Line("bad", _("Failed permanently after %(n)s attempts. Last error: %(error)s") % params)]
     if mail.attempts:
         text = _("Not sent yet. Attempt %(n)s of %(most)s failed: %(error)s. Next attempt on %(next)s.")
-        return [Line("warn", text % facts)]
-    return [Line("info", _("Waiting for a worker, due on %(next)s.") % facts)]
+        return [Line("warn", text % params)]
+    return [Line("info", _("Waiting for a worker, due on %(next)s.") % params)]
 
 
-def mails_to(address: str, but: OutgoingMail | None = None) -> Panel:
+def mails_to(address: str, exclude: OutgoingMail | None = None) -> Panel:
     """Return the newest mails to an address."""
     rows = OutgoingMail.objects.filter(to=address).order_by("-pk").defer("body")
-    if but is not None:
-        rows = rows.exclude(pk=but.pk)
+    if exclude is not None:
+        rows = rows.exclude(pk=exclude.pk)
     return table(
-        _("Other mails to this address") if but is not None else _("Mails to this address"),
+        _("Other mails to this address") if exclude is not None else _("Mails to this address"),
         rows[:MAX_SHOWN],
-        MAILS,
+        MAIL_COLUMNS,
         empty=_("None is kept."),
         more_url=changelist_url(OutgoingMail, address),
     )
 
 
-def invitations_of(address: str) -> Panel:
+def invitations_to(address: str) -> Panel:
     """Return the newest invitations of an address."""
     rows = Invitation.objects.filter(email=address).select_related("organization").order_by("-pk")[:MAX_SHOWN]
     return table(_("Invitations"), rows, ("created_at", "organization", "role", "status", "expires_at"))

@@ -22,11 +22,11 @@ Pair = tuple[int, int]
 def stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
     """Return up to four figures, each with its hourly chart; nothing if there was no activity."""
     calls = hourly_totals(cast(UUID, actor.organization_id)) if actor.can(Permission.USAGE_READ) else []
-    attempts = dashboard_stats.hours_24h(actor) if actor.can(Permission.WEBHOOKS_READ) else []
+    attempts = dashboard_stats.attempts_by_hour_24h(actor) if actor.can(Permission.WEBHOOKS_READ) else []
     if not any(map(sum, (*calls, *attempts))):
         return []
     found = [_requests(calls, slug), _deliveries(attempts, slug), _failed(attempts)]
-    slowest = dashboard_stats.slowest_p95(actor) if attempts else None
+    slowest = dashboard_stats.slowest_endpoint_24h(actor) if attempts else None
     return found if slowest is None else [*found, _slowest(slowest, slug)]
 
 

@@ -30,7 +30,7 @@ def check_can_grant(actor: Actor, scopes: Collection[str]) -> None:
         raise Forbidden(_("You cannot give what you do not have: %(scopes)s.") % {"scopes": ", ".join(missing)})
 
 
-def check_type_within_own(actor: Actor, kind: KeyType) -> None:
+def check_can_grant_type(actor: Actor, kind: KeyType) -> None:
     """Raise Forbidden if the type allows a scope that the creating key's type does not."""
     catalogue = frozenset(Scope.objects.values_list("name", flat=True))
     own = KeyType.objects.get(name=actor.bounds.key_type) if actor.bounds else kind
@@ -38,7 +38,7 @@ def check_type_within_own(actor: Actor, kind: KeyType) -> None:
         raise Forbidden(_("A key of type %(own)s cannot make keys of type %(type)s.") % {"own": own, "type": kind})
 
 
-def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | None) -> datetime | None:
+def cap_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | None) -> datetime | None:
     """Limit the expiry to the creating key's; raise Forbidden if a later one was requested."""
     ends = actor.bounds.expires_at if actor.bounds else None
     if ends is None:
@@ -51,7 +51,7 @@ def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | N
     return limit
 
 
-def within_networks(actor: Actor, networks: list[str] | None) -> list[str] | None:
+def cap_networks(actor: Actor, networks: list[str] | None) -> list[str] | None:
     """Return the networks, by default the creating key's; raise Forbidden for any outside of those."""
     own = _networks_of(actor)
     if not own:
@@ -84,7 +84,7 @@ def _size(network: Network) -> int:
     return network.num_addresses
 
 
-def settings_within_own(actor: Actor, key: ApiKey) -> dict[str, Any]:
+def cap_rotated_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
     """Return the networks and rate limits of a rotated key, limited to those of the key that rotates it.
 
     Raises Forbidden if no network remains.
@@ -96,22 +96,22 @@ def settings_within_own(actor: Actor, key: ApiKey) -> dict[str, Any]:
         networks = _common(own, theirs) if theirs else [str(each) for each in own]
         if not networks:
             raise Forbidden(_("The key may be used from no network that the making key may be used from."))
-    figures = {"minute": key.limit_minute, "hour": key.limit_hour}
-    cut = within_limits(actor, key.key_type, figures, {})
+    rate_limits = {"minute": key.limit_minute, "hour": key.limit_hour}
+    cut = cap_rate_limits(actor, key.key_type, rate_limits, {})
     return {"allowed_networks": networks, "limit_minute": cut["minute"], "limit_hour": cut["hour"]}
 
 
-def within_limits(
-    actor: Actor, kind: KeyType, figures: dict[str, int | None], asked: dict[str, int | None]
+def cap_rate_limits(
+    actor: Actor, kind: KeyType, rate_limits: dict[str, int | None], asked: dict[str, int | None]
 ) -> dict[str, int | None]:
     """Limit the rate limits to the creating key's; raise Forbidden if a higher one was requested."""
     own = actor.bounds.limits if actor.bounds else {}
     for name in WINDOWS:
         most = own.get(name)
-        figure = effective_limit(name, figures[name], getattr(kind, f"limit_{name}"))
-        if most is None or (figure is not None and figure <= most):
+        limit = effective_limit(name, rate_limits[name], getattr(kind, f"limit_{name}"))
+        if most is None or (limit is not None and limit <= most):
             continue
         if asked.get(name) is not None:
             raise Forbidden(_("A key cannot make one with a higher limit than its own (%(most)d).") % {"most": most})
-        figures[name] = most
-    return figures
+        rate_limits[name] = most
+    return rate_limits

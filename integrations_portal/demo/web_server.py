@@ -34,11 +34,11 @@ def start(port: int) -> None:
 
 def start_web(port: int) -> None:
     """Start the web server."""
-    words = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1"]
-    words += ["--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "1", "--no-ws"]
-    words += ["--log-level", "warning", "--log-config", "integrations_portal/granian.json"]
-    words += ["integrations_portal.wsgi:application"]
-    processes.start(WEB, words, environment())
+    arguments = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1"]
+    arguments += ["--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "1", "--no-ws"]
+    arguments += ["--log-level", "warning", "--log-config", "integrations_portal/granian.json"]
+    arguments += ["integrations_portal.wsgi:application"]
+    processes.start(WEB, arguments, environment())
 
 
 def environment() -> dict[str, str]:

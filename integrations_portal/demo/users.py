@@ -11,8 +11,8 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 from apps.orgs.roles import GRANTABLE, PERMISSIONS
-from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.past import random_times
+from integrations_portal.demo.activity_times import random_times
+from integrations_portal.demo.audit_entries import AuditEntries
 
 PASSWORD = "demo-password"  # noqa: S105 - printed at each start; the demo serves this machine alone
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
@@ -60,29 +60,29 @@ def logins() -> list[dict[str, str]]:
     ]
 
 
-def create(ledger: Ledger, rng: random.Random, now: datetime) -> DemoAccounts:
+def create(audit_entries: AuditEntries, rng: random.Random, now: datetime) -> DemoAccounts:
     """Create the organizations and users with their audit entries."""
     founded = now - timedelta(days=FOUNDED_DAYS_AGO)
-    organizations = {slug: _found(slug, name, founded) for slug, name in ORGANIZATIONS.items()}
+    organizations = {slug: _create_organization(slug, name, founded) for slug, name in ORGANIZATIONS.items()}
     organizations[PLATFORM_SLUG] = Organization.objects.get(slug=PLATFORM_SLUG)
     actors: dict[str, Actor] = {}
     for index, person in enumerate(USERS):
         organization = organizations[person.organization]
         joined = founded + timedelta(days=index, hours=index)
-        user = _move_in(person, organization, joined, now)
+        user = _create_user(person, organization, joined, now)
         actor = _as_actor(person, user, organization)
         actors[person.name.partition(" ")[0]] = actor
         if person.role != OPERATOR:
-            _note_arrival(ledger, person, actor, organization, joined)
-            _note_sign_ins(ledger, rng, now, actor, person.sign_ins)
+            _record_joining(audit_entries, person, actor, organization, joined)
+            _record_sign_ins(audit_entries, rng, now, actor, person.sign_ins)
     return DemoAccounts(organizations, actors)
 
 
-def _found(slug: str, name: str, moment: datetime) -> Organization:
+def _create_organization(slug: str, name: str, moment: datetime) -> Organization:
     return Organization.objects.create(id=uuid_at(moment), slug=slug, name=name, created_at=moment, updated_at=moment)
 
 
-def _move_in(person: DemoUser, organization: Organization, joined: datetime, now: datetime) -> User:
+def _create_user(person: DemoUser, organization: Organization, joined: datetime, now: datetime) -> User:
     is_operator = person.role == OPERATOR
     user = User.objects.create_user(
         person.email,
@@ -123,15 +123,19 @@ def _as_actor(person: DemoUser, user: User, organization: Organization) -> Actor
     )
 
 
-def _note_arrival(ledger: Ledger, person: DemoUser, actor: Actor, organization: Organization, joined: datetime) -> None:
+def _record_joining(
+    audit_entries: AuditEntries, person: DemoUser, actor: Actor, organization: Organization, joined: datetime
+) -> None:
     if person.role == Role.OWNER:
         target = ("organization", organization.public_id, organization.name)
-        ledger.note(joined, actor, "organization.created", target, {"slug": [None, organization.slug]})
+        audit_entries.add(joined, actor, "organization.created", target, {"slug": [None, organization.slug]})
         return
     changes = {"role": [None, str(person.role)], "email": [None, person.email]}
-    ledger.note(joined, actor, "invitation.accepted", ("user", actor.id, person.email), changes)
+    audit_entries.add(joined, actor, "invitation.accepted", ("user", actor.id, person.email), changes)
 
 
-def _note_sign_ins(ledger: Ledger, rng: random.Random, now: datetime, actor: Actor, per_day: float) -> None:
+def _record_sign_ins(
+    audit_entries: AuditEntries, rng: random.Random, now: datetime, actor: Actor, per_day: float
+) -> None:
     for moment in random_times(rng, now, per_day, now - timedelta(days=29), now):
-        ledger.note(moment, actor, "session.signed_in", ("user", actor.id, actor.label))
+        audit_entries.add(moment, actor, "session.signed_in", ("user", actor.id, actor.label))

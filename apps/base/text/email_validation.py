@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, validate_email
 
 from apps.base.errors import Invalid
-from apps.base.text.rules import plain_text
+from apps.base.text.validation import validate_plain_text
 
 MAX_ADDRESS_LENGTH = 254
 # Longer texts are rejected before their domain is parsed.
@@ -16,7 +16,7 @@ MAX_PARSED_LENGTH = 320
 DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
-def canonical_address(text: str) -> str:
+def normalize_email(text: str) -> str:
     """Return the canonical spelling of an address: lower case, the domain in Unicode (UTS 46, non-transitional).
 
     A browser sends ``xn--bcher-kva.example`` where an API client sends ``bücher.example``. An invalid address is
@@ -27,45 +27,45 @@ def canonical_address(text: str) -> str:
     if not _is_international(domain):
         return local + at + domain.lower()
     try:
-        return local + at + idna.decode(_wire_domain(domain))
+        return local + at + idna.decode(_ascii_domain(domain))
     except (idna.IDNAError, UnicodeError):
         return local + at + domain
 
 
-def wire_address(address: str) -> str:
+def ascii_email(address: str) -> str:
     """Return the address for mail servers, with the domain in ASCII; unchanged where the domain is invalid."""
     local, at, domain = address.rpartition("@")
     try:
-        return f"{local}{at}{_wire_domain(domain)}" if _is_international(domain) else address
+        return f"{local}{at}{_ascii_domain(domain)}" if _is_international(domain) else address
     except (idna.IDNAError, UnicodeError):
         return address
 
 
-def spellings(text: str) -> set[str]:
+def email_spellings(text: str) -> set[str]:
     """Return the spellings under which older accounts can be stored, the canonical one included."""
-    canonical = canonical_address(text)
-    return {canonical, wire_address(canonical), text.strip().lower()}
+    canonical = normalize_email(text)
+    return {canonical, ascii_email(canonical), text.strip().lower()}
 
 
-def check_address(text: str) -> None:
+def validate_email_address(text: str) -> None:
     """Raise ValidationError for an invalid address, or one with invisible or look-alike characters."""
     local, _at, domain = text.rpartition("@")
     try:
-        plain_text(text)
+        validate_plain_text(text)
         if not local.isascii() or len(text) > MAX_PARSED_LENGTH:
             raise ValidationError("")
-        wire = f"{local}@{_wire_domain(domain) if _is_international(domain) else domain}"
-        validate_email(wire)
+        ascii_form = f"{local}@{_ascii_domain(domain) if _is_international(domain) else domain}"
+        validate_email(ascii_form)
     except (ValidationError, idna.IDNAError, UnicodeError):
-        wire = ""
-    if not 0 < len(wire) <= MAX_ADDRESS_LENGTH:
+        ascii_form = ""
+    if not 0 < len(ascii_form) <= MAX_ADDRESS_LENGTH:
         raise ValidationError(EmailValidator.message, code="invalid")
 
 
-def check_address_field(field: str, text: str) -> None:
-    """Raise Invalid, naming the field, where ``check_address`` refuses the address."""
+def check_email_field(field: str, text: str) -> None:
+    """Raise Invalid, naming the field, where ``validate_email_address`` refuses the address."""
     try:
-        check_address(text)
+        validate_email_address(text)
     except ValidationError as error:
         raise Invalid.field(field, error.message) from None
 
@@ -74,12 +74,12 @@ def _is_international(domain: str) -> bool:
     return not domain.isascii() or "xn--" in domain.lower()
 
 
-def _wire_domain(domain: str) -> str:
+def _ascii_domain(domain: str) -> str:
     """Return the domain in ASCII. Raises UnicodeError for look-alikes that map to ASCII, such as the Kelvin sign."""
     if len(domain) > MAX_PARSED_LENGTH:
         raise UnicodeError("too long")
-    wire = idna.encode(domain, uts46=True).decode("ascii")
-    for written, read in zip(DOTS.split(domain), wire.split("."), strict=False):
+    ascii_form = idna.encode(domain, uts46=True).decode("ascii")
+    for written, read in zip(DOTS.split(domain), ascii_form.split("."), strict=False):
         if not written.isascii() and not read.startswith("xn--"):
             raise UnicodeError("a look-alike")
-    return wire
+    return ascii_form

@@ -10,13 +10,13 @@ from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 
 
-class Ledger:
+class AuditEntries:
     """Collects audit entries; nothing is written before ``write``."""
 
     def __init__(self) -> None:
         self._entries: list[AuditEntry] = []
 
-    def note(
+    def add(
         self,
         moment: datetime,
         actor: Actor,

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from apps.base.rest.fields import Timestamp
 
 
-class Kind(StrEnum):
+class ControlType(StrEnum):
     """The kinds of form controls."""
 
     TEXT = "text"
@@ -21,21 +21,21 @@ class Kind(StrEnum):
     JSON = "json"
 
 
-def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
+def control_type_of(field: serializers.Field[Any, Any, Any, Any]) -> ControlType:
     """Return the kind of a field; JSON for all complex types."""
     if isinstance(field, serializers.ChoiceField):
-        return Kind.CHOICE
+        return ControlType.CHOICE
     if isinstance(field, serializers.BooleanField):
-        return Kind.FLAG
+        return ControlType.FLAG
     if isinstance(field, serializers.IntegerField):
-        return Kind.WHOLE
+        return ControlType.WHOLE
     if isinstance(field, serializers.ListField) and isinstance(field.child, serializers.CharField):
-        return Kind.LIST
+        return ControlType.LIST
     if isinstance(field, (serializers.CharField, Timestamp)):
         if is_secret(field):
-            return Kind.SECRET
-        return Kind.EMAIL if isinstance(field, serializers.EmailField) else Kind.TEXT
-    return Kind.JSON
+            return ControlType.SECRET
+        return ControlType.EMAIL if isinstance(field, serializers.EmailField) else ControlType.TEXT
+    return ControlType.JSON
 
 
 def is_secret(field: serializers.Field[Any, Any, Any, Any]) -> bool:
