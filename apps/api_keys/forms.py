@@ -79,7 +79,7 @@ class AccessFields(RequestForm):
             return {ADMIN}
         if self.quick == CHOOSE:
             return self.chosen()
-        return {*self.scope_choices.every(self.quick), *self.cleaned_data["scopes"]}
+        return {*self.scope_choices.scopes_of_level(self.quick), *self.cleaned_data["scopes"]}
 
 
 def network_field() -> forms.CharField:

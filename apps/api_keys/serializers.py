@@ -25,6 +25,7 @@ from apps.base.rest.fields import (
     StrictString,
     TextList,
     Timestamp,
+    computed,
 )
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.credentials import key_status
@@ -45,19 +46,12 @@ INVALID_CODES = (
 class LimitsSerializer(ResponseSerializer):
     """The rate limits that apply to a key: its own, else those of its type."""
 
-    minute = StrictInteger(
-        "Requests per minute; null: no limit.", example=100, allow_null=True, min_value=1, method="get_minute"
-    )
-    hour = StrictInteger(
-        "Requests per hour; null: no limit.", example=5000, allow_null=True, min_value=1, method="get_hour"
-    )
-
-    def get_minute(self, key: ApiKey) -> int | None:
-        """Return the limit per minute."""
+    @computed(StrictInteger("Requests per minute; null: no limit.", example=100, allow_null=True, min_value=1))
+    def minute(self, key: ApiKey) -> int | None:
         return effective_limit("minute", key.limit_minute, key.key_type.limit_minute)
 
-    def get_hour(self, key: ApiKey) -> int | None:
-        """Return the limit per hour."""
+    @computed(StrictInteger("Requests per hour; null: no limit.", example=5000, allow_null=True, min_value=1))
+    def hour(self, key: ApiKey) -> int | None:
         return effective_limit("hour", key.limit_hour, key.key_type.limit_hour)
 
 
@@ -75,21 +69,20 @@ class ApiKeySerializer(KeySerializer):
     allowed_networks = TextList("The only networks it is accepted from; empty: all.", example=["203.0.113.0/24"])
     limits = Nested(LimitsSerializer, "Its rate limits.", source="*")
     replaces = KeySerializer.field("replaces", prefix="key", source="replaces_id")
-    replaced_by = KeySerializer.field("replaced_by", prefix="key", method="get_successor")
+    replaced_by = KeySerializer.field("replaced_by", prefix="key")
 
 
 class NewApiKeySerializer(ApiKeySerializer):
     """An API key with its secret, which is in the response that creates it and never again."""
 
-    key = StrictString(
-        "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
-        example="ipk_SHOWN_ONCE_IN_THIS_ANSWER",
-        method="get_secret",
-        required=False,
+    @computed(
+        StrictString(
+            "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
+            example="ipk_SHOWN_ONCE_IN_THIS_ANSWER",
+            required=False,
+        )
     )
-
-    def get_secret(self, _key: ApiKey) -> str | None:
-        """Return the secret that the view knows."""
+    def key(self, _key: ApiKey) -> str | None:
         return self.context.get("secret")
 
 
@@ -115,15 +108,13 @@ class CallingKeySerializer(ResponseSerializer):
     mask = ApiKeySerializer.field("mask")
     scopes = ApiKeySerializer.field("scopes")
     subject = ApiKeySerializer.field("subject")
-    created_at = ApiKeySerializer.field("created_at", method="get_created_at")
-    expires_at = ApiKeySerializer.field("expires_at", method="get_expires_at")
 
-    def get_created_at(self, row: KeyRow) -> datetime | None:
-        """Return the time of creation, which rows hold in seconds."""
+    @computed(ApiKeySerializer.field("created_at"))
+    def created_at(self, row: KeyRow) -> datetime | None:
         return to_datetime(row.created_at)
 
-    def get_expires_at(self, row: KeyRow) -> datetime | None:
-        """Return the expiry, which rows hold in seconds."""
+    @computed(ApiKeySerializer.field("expires_at"))
+    def expires_at(self, row: KeyRow) -> datetime | None:
         return to_datetime(row.expires_at)
 
 
@@ -159,17 +150,13 @@ class InvalidKeySerializer(ResponseSerializer):
     """A key that is not good for the call. Context: ``code``."""
 
     valid = Constant(False, "The key is not good for the call.")
-    code = Choice(INVALID_CODES, "Why, as a word that does not change.", method="get_code")
-    limits = ListOf(
-        Nested(WindowSerializer), "Its rate limits, where the key is known.", method="get_limits", required=False
-    )
 
-    def get_code(self, _result: KeyCheckResult) -> str:
-        """Return the code that the check ended with."""
+    @computed(Choice(INVALID_CODES, "Why, as a word that does not change."))
+    def code(self, _result: KeyCheckResult) -> str:
         return str(self.context["code"])
 
-    def get_limits(self, result: KeyCheckResult) -> tuple[WindowState, ...] | None:
-        """Return the windows of a key that is known."""
+    @computed(ListOf(Nested(WindowSerializer), "Its rate limits, where the key is known.", required=False))
+    def limits(self, result: KeyCheckResult) -> tuple[WindowState, ...] | None:
         return result.states or None
 
 
@@ -225,16 +212,14 @@ class KeyUsageSerializer(ResponseSerializer):
     routes = ListOf(Nested(RouteUsageSerializer), "Calls by route, the most first.")
     addresses = ListOf(Nested(AddressUsageSerializer), "Calls by IP address, the most first.")
     scopes_used = TextList("The scopes that calls needed.", example=["users:read"], source="scopes")
-    last_used_at = KeySerializer.field("last_used_at", method="get_last_used_at")
-    last_used_from = KeySerializer.field("last_used_from", method="get_last_used_from")
 
-    def get_last_used_at(self, _report: UsageReport) -> datetime | None:
-        """Return the time of the last use."""
+    @computed(KeySerializer.field("last_used_at"))
+    def last_used_at(self, _report: UsageReport) -> datetime | None:
         use: LastUse | None = self.context["last_use"]
         return use.at if use else None
 
-    def get_last_used_from(self, _report: UsageReport) -> str | None:
-        """Return the address of the last use."""
+    @computed(KeySerializer.field("last_used_from"))
+    def last_used_from(self, _report: UsageReport) -> str | None:
         use: LastUse | None = self.context["last_use"]
         return use.address if use else None
 
@@ -249,10 +234,8 @@ class KeyCallsSerializer(ResponseSerializer):
 class UsageSerializer(KeyUsageSerializer):
     """The calls of an organization in a span of time. Context: ``known``, by primary key, and ``last_use``."""
 
-    keys = ListOf(Nested(KeyCallsSerializer), "Calls by key, the most first.", method="get_keys")
-
-    def get_keys(self, report: UsageReport) -> list[KeyCalls]:
-        """Return the calls of those keys that the organization still has."""
+    @computed(ListOf(Nested(KeyCallsSerializer), "Calls by key, the most first."))
+    def keys(self, report: UsageReport) -> list[KeyCalls]:
         return [each for each in report.keys if each.pk in self.context["known"]]
 
 
@@ -273,7 +256,7 @@ class LimitsBody(StrictSerializer):
 class CreateApiKeyBody(NewKeyBody):
     """A new key. At most one of the three fields for its expiry can be sent."""
 
-    usual = ("name", "type", "scopes", "expires_in_days")
+    usual = ["name", "type", "scopes", "expires_in_days"]
 
     kind = ApiKeySerializer.field("type")
     scopes = ApiKeySerializer.field("scopes")
@@ -292,7 +275,7 @@ class UpdateApiKeyBody(StrictSerializer):
     """Changes to a key: at least one field is required."""
 
     requires_a_field = True
-    usual = ("name",)
+    usual = ["name"]
 
     name = ApiKeySerializer.field("name", required=False)
     scopes = ApiKeySerializer.field("scopes", help_text="Fewer scopes than it has.", required=False)
@@ -319,7 +302,7 @@ class RevokeApiKeyBody(ReasonBody):
 class VerifyApiKeyBody(StrictSerializer):
     """A key that a gateway received, and the scopes and IP address to check it for."""
 
-    usual = ("key", "scopes", "ip")
+    usual = ["key", "scopes", "ip"]
 
     key = StrictString(
         "The key that came with the call.",

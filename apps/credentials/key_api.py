@@ -36,9 +36,9 @@ class KeyResource:
     """The configuration of one kind of key in the API.
 
     ``path``: the list's path below ``/v1``; its singular names one key's route. ``noun``: the name of a key in texts,
-    with its article. ``apply_filters`` applies the list's filters. ``serializer`` writes a key, ``new_serializer`` one with
-    the secret of ``context["secret"]``. ``actions`` and ``operations`` are keyed by the last words of the paths, or
-    ``list``, ``create``, ``get`` and ``update``.
+    with its article. ``apply_filters`` applies the list's filters. ``serializer`` writes a key, ``new_serializer`` one
+    with the secret of ``context["secret"]``. ``actions`` and ``operations`` are keyed by the last words of the paths,
+    or ``list``, ``create``, ``get`` and ``update``.
     """
 
     path: str
@@ -70,7 +70,7 @@ class KeyResource:
         return self.actions["create"](actor=request.actor, **body)
 
     def change(self, view: PortalView, request: ApiRequest, id: str, operation: str) -> Any:
-        """Call the action ``operation`` on a key with the body's values; raise NotFound before the body is validated."""
+        """Call the action ``operation`` on a key with the body's values; NotFound before the body is validated."""
         self.rows(request.actor).with_public_id(id)
         body = view.validated(request, self.operations[operation].body or EmptyBody)
         return self.actions[operation](actor=request.actor, key_id=id, expected=view.expected(request), **body)

@@ -320,8 +320,9 @@ def is_working(now: datetime) -> Q:
 class Change:
     """A change of a key's state: it sets (``sets``) or clears the ``column`` of a state.
 
-    ``done``: the last part of its audit action. ``button``, ``says``: the texts of its form in the admin. ``includes_successors``:
-    whether it extends to keys that the key created by rotating itself, because the holder of a key has those too.
+    ``done``: the last part of its audit action. ``button``, ``says``: the texts of its form in the admin.
+    ``includes_successors``: whether it extends to keys that the key created by rotating itself, because the holder of a
+    key has those too.
     """
 
     column: str

@@ -21,6 +21,7 @@ from apps.base.rest.fields import (
     StrictString,
     TextList,
     Timestamp,
+    computed,
 )
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.base.timestamps import parse_timestamp
@@ -41,7 +42,7 @@ MAX_OVERLAP_SECONDS = int(MAX_OVERLAP.total_seconds())
 class LeakBody(StrictSerializer):
     """A key that was found in public, and where. Any text is accepted: the response does not reveal valid keys."""
 
-    usual = ("key", "where")
+    usual = ["key", "where"]
 
     key = StrictString(
         "The key that was found.",
@@ -78,7 +79,7 @@ class CreatorId(PlainText):
 class EndDescendantsBody(StrictSerializer):
     """Whose descendants are ended, which of them (default: all), and why."""
 
-    usual = ("of", "reason")
+    usual = ["of", "reason"]
 
     of = CreatorId("The user or API key whose descendants are ended.", max_length=40)
     only = TextList(
@@ -96,7 +97,7 @@ class EndDescendantsBody(StrictSerializer):
 class RotateKeyBody(StrictSerializer):
     """How long the old key keeps working."""
 
-    usual = ("overlap_seconds",)
+    usual = ["overlap_seconds"]
 
     overlap_seconds = StrictInteger(
         "For how many seconds the old key keeps working: up to 30 days; 0 ends it at once.",
@@ -110,7 +111,7 @@ class RotateKeyBody(StrictSerializer):
 class ReasonBody(StrictSerializer):
     """A reason for a change of state."""
 
-    usual = ("reason",)
+    usual = ["reason"]
 
     reason = PlainText(
         "Why, for the audit log.",
@@ -145,34 +146,25 @@ class KeySerializer(ResponseSerializer):
     created_at = Timestamp("When the key was created.")
     created_by = Nested(CreatorSerializer, "Who created the key.", source="*")
     expires_at = Timestamp("When the key stops working; null: never.", example="2027-02-20T10:00:00Z", allow_null=True)
-    last_used_at = Timestamp(
-        "When the key was last accepted; null: never.",
-        example="2026-11-24T08:12:30Z",
-        method="get_last_used_at",
-        allow_null=True,
-    )
-    last_used_from = StrictString(
-        "The IP address that used it last.", example="203.0.113.24", method="get_last_used_from", allow_null=True
-    )
-    replaces = Id(
-        "The key that this one was created from by rotating.", prefix="", source="replaces_id", allow_null=True
-    )
-    replaced_by = Id(
-        "The key that was created from this one by rotating.", prefix="", method="get_successor", allow_null=True
-    )
 
-    def get_last_used_at(self, key: SecretKey) -> datetime | None:
-        """Return the time of the last use."""
+    @computed(
+        Timestamp("When the key was last accepted; null: never.", example="2026-11-24T08:12:30Z", allow_null=True)
+    )
+    def last_used_at(self, key: SecretKey) -> datetime | None:
         use = self.context.get("last_uses", {}).get(key.pk)
         return use.at if use else None
 
-    def get_last_used_from(self, key: SecretKey) -> str | None:
-        """Return the address of the last use."""
+    @computed(StrictString("The IP address that used it last.", example="203.0.113.24", allow_null=True))
+    def last_used_from(self, key: SecretKey) -> str | None:
         use = self.context.get("last_uses", {}).get(key.pk)
         return use.address if use else None
 
-    def get_successor(self, key: SecretKey) -> str | None:
-        """Return the id of the key that replaced this one."""
+    replaces = Id(
+        "The key that this one was created from by rotating.", prefix="", source="replaces_id", allow_null=True
+    )
+
+    @computed(Id("The key that was created from this one by rotating.", prefix="", allow_null=True))
+    def replaced_by(self, key: SecretKey) -> str | None:
         successor = getattr(key, "replaced_by", None)
         return successor.public_id if successor else None
 

@@ -26,7 +26,7 @@ class NoticeQuerySet(OrgQuerySet["Notice"]):
 
     def visible_to(self, actor: Actor) -> Self:
         """Filter notifications that the actor has the permission for, and those for every member."""
-        return self.for_actor(actor).filter(permission__in=["", *sorted(map(str, actor.usable(Permission)))])
+        return self.for_actor(actor).filter(permission__in=["", *sorted(map(str, actor.usable(tuple(Permission))))])
 
     def open(self) -> Self:
         """Filter notifications that are neither dismissed nor resolved."""

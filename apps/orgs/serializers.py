@@ -23,6 +23,7 @@ from apps.base.rest.fields import (
     StrictInteger,
     StrictString,
     Timestamp,
+    computed,
 )
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, invalid_from_detail
 from apps.base.text.redaction import hide_keys
@@ -68,23 +69,20 @@ class RefusedUserSerializer(ResponseSerializer):
     """A user of a batch that was refused. The row is an Invalid."""
 
     status = StrictInteger("The status that the user alone would have been answered with.", example=400, min_value=400)
-    error = StrictString(
-        "What is wrong, as a sentence.", example="email: Enter a valid email address.", method="get_error"
-    )
-    fields_ = AnyObject(
-        "The fields that are wrong, each with its messages.",
-        example={"email": ["Enter a valid email address."]},
-        values={"type": "array", "items": {"type": "string"}},
-        name="fields",
-        method="get_wrong_fields",
-    )
 
-    def get_error(self, error: Invalid) -> str:
-        """Return the sentence, without what looks like a key."""
+    @computed(StrictString("What is wrong, as a sentence.", example="email: Enter a valid email address."))
+    def error(self, error: Invalid) -> str:
         return hide_keys(str(error))
 
-    def get_wrong_fields(self, error: Invalid) -> dict[str, list[str]]:
-        """Return the messages by field."""
+    @computed(
+        AnyObject(
+            "The fields that are wrong, each with its messages.",
+            example={"email": ["Enter a valid email address."]},
+            values={"type": "array", "items": {"type": "string"}},
+            name="fields",
+        )
+    )
+    def fields_(self, error: Invalid) -> dict[str, list[str]]:
         return redacted_fields(error)
 
 
@@ -167,7 +165,7 @@ class UpdateUserBody(StrictSerializer):
     """Changes to a user: name, email or both."""
 
     requires_a_field = True
-    usual = ("name",)
+    usual = ["name"]
 
     name = UserSerializer.field("name", example="Jo Martin-Roy", required=False)
     email = UserSerializer.field("email", required=False)

@@ -7,7 +7,17 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.base.actor import Actor
-from apps.base.rest.fields import Choice, Id, PlainText, Schema, StrictInteger, StrictString, TextList, Timestamp
+from apps.base.rest.fields import (
+    Choice,
+    Id,
+    PlainText,
+    Schema,
+    StrictInteger,
+    StrictString,
+    TextList,
+    Timestamp,
+    computed,
+)
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.base.text.redaction import redact_and_truncate
 from apps.base.text.validation import INVISIBLE_CHARACTERS
@@ -85,21 +95,20 @@ class SdkKeySerializer(KeySerializer):
         source="pool.inactive_after_days",
     )
     replaces = KeySerializer.field("replaces", prefix="sdk", source="replaces_id")
-    replaced_by = KeySerializer.field("replaced_by", prefix="sdk", method="get_successor")
+    replaced_by = KeySerializer.field("replaced_by", prefix="sdk")
 
 
 class NewSdkKeySerializer(SdkKeySerializer):
     """An SDK key with its secret, which is in the response that creates it and never again."""
 
-    key = StrictString(
-        "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
-        example="ips_SHOWN_ONCE_IN_THIS_ANSWER",
-        method="get_secret",
-        required=False,
+    @computed(
+        StrictString(
+            "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
+            example="ips_SHOWN_ONCE_IN_THIS_ANSWER",
+            required=False,
+        )
     )
-
-    def get_secret(self, _key: SdkKey) -> str | None:
-        """Return the secret that the view knows."""
+    def key(self, _key: SdkKey) -> str | None:
         return self.context.get("secret")
 
 
@@ -123,12 +132,8 @@ class DeviceActivationSerializer(ResponseSerializer):
 class NewDeviceActivationSerializer(DeviceActivationSerializer):
     """An activation with its token, which is in the response that activates the device and never again."""
 
-    token = StrictString(
-        "What the device sends as X-Activation-Token.", example="SHOWN_ONCE_IN_THIS_ANSWER", method="get_token"
-    )
-
-    def get_token(self, _activation: Activation) -> str:
-        """Return the token that the view knows."""
+    @computed(StrictString("What the device sends as X-Activation-Token.", example="SHOWN_ONCE_IN_THIS_ANSWER"))
+    def token(self, _activation: Activation) -> str:
         return str(self.context["token"])
 
 
@@ -136,23 +141,23 @@ class ActivationSerializer(ResponseSerializer):
     """An activation as its organization sees it."""
 
     id = DeviceActivationSerializer.field("id")
-    status = Choice(("active", "freed"), "Whether the device is active, or was deactivated.", method="get_status")
+
+    @computed(Choice(("active", "freed"), "Whether the device is active, or was deactivated."))
+    def status(self, activation: Activation) -> str:
+        return "active" if activation.freed_at is None else "freed"
+
     app_version = StrictString("The version of the app that the device reported.", example="4.2.0", allow_null=True)
     os_version = StrictString("The version of the system that it reported.", example="iOS 26.1", allow_null=True)
     created_at = DeviceActivationSerializer.field("created_at")
     last_seen_at = Timestamp("When the device called last.", example="2026-11-24T08:12:30Z", allow_null=True)
     last_seen_from = StrictString("The IP address that it called from.", example="203.0.113.24", allow_null=True)
-    expires_at = DeviceActivationSerializer.field("expires_at", method="get_expires_at")
+
+    @computed(DeviceActivationSerializer.field("expires_at"))
+    def expires_at(self, activation: Activation) -> datetime | None:
+        return activation.expires_at if activation.freed_at is None else None
+
     freed_at = Timestamp("When it was deactivated.", allow_null=True)
     freed_because = Choice(DeactivationReason.values, "Why it was deactivated.", example=None, allow_null=True)
-
-    def get_status(self, activation: Activation) -> str:
-        """Return whether the device is active."""
-        return "active" if activation.freed_at is None else "freed"
-
-    def get_expires_at(self, activation: Activation) -> datetime | None:
-        """Return when an active device is deactivated."""
-        return activation.expires_at if activation.freed_at is None else None
 
 
 # Bodies
@@ -171,7 +176,7 @@ class AppBody(StrictSerializer):
 class CreateSdkKeyBody(AppBody, NewKeyBody):
     """A new SDK key, with at most one of the three lifetime fields; none: the organization's default."""
 
-    usual = ("name", "platform", "app_id", "activation_limit")
+    usual = ["name", "platform", "app_id", "activation_limit"]
 
     name = SdkKeySerializer.field("name")
     platform = PlainText("What the app runs on: ios, android or web.", example="ios", max_length=20)
@@ -188,7 +193,7 @@ class UpdateSdkKeyBody(AppBody):
     """Changes of an SDK key, at least one."""
 
     requires_a_field = True
-    usual = ("activation_limit",)
+    usual = ["activation_limit"]
 
     name = SdkKeySerializer.field("name", required=False)
 
@@ -202,7 +207,7 @@ class UpdateSdkKeyBody(AppBody):
 class HeartbeatBody(StrictSerializer):
     """The versions that a device reports with a heartbeat."""
 
-    usual = ("app_version",)
+    usual = ["app_version"]
 
     app_version = Reported("The version of the app.", example="4.2.0", required=False, allow_null=True)
     os_version = Reported("The version of the system.", example="iOS 26.1", required=False, allow_null=True)
@@ -211,7 +216,7 @@ class HeartbeatBody(StrictSerializer):
 class ActivateDeviceBody(HeartbeatBody):
     """A device to activate and its app."""
 
-    usual = ("device_id", "app_id", "app_version")
+    usual = ["device_id", "app_id", "app_version"]
 
     device_id = PlainText(
         "What tells this device from others, always the same.",

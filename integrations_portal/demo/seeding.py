@@ -15,9 +15,10 @@ from integrations_portal.demo import calls, deliveries, endpoints, keys, sdk_key
 from integrations_portal.demo.activity_times import explicit_timestamps
 from integrations_portal.demo.audit_entries import AuditEntries
 
-# fmt: off
-MODELS_WITH_AUTO_NOW = (ActivationPool, ApiKey, AuditEntry, Endpoint, EndpointSecret, Membership, Notice, Organization, SdkKey, User)
-# fmt: on
+MODELS_WITH_AUTO_NOW = (
+    *(ActivationPool, ApiKey, AuditEntry, Endpoint, EndpointSecret),
+    *(Membership, Notice, Organization, SdkKey, User),
+)
 SEED = 2026  # the same data in every demo, apart from ids
 
 

@@ -40,7 +40,7 @@ def lock_bytes(lock: str) -> bytes:
 
 
 def pip_command(interpreters: list[str], target_python: Path) -> list[str | Path]:
-    """Find a pip for the environment of `target_python`: one of `interpreters` that can fill others, else the one it may bring."""
+    """Find a pip for the environment of `target_python`: that of an interpreter that can fill others, else its own."""
     for python in interpreters:
         version = re.match(r"(\d+)\.(\d+)", run_quietly([python, "-c", "import pip; print(pip.__version__)"]).stdout)
         if version and (int(version[1]), int(version[2])) >= (22, 3):  # the first with --python

@@ -67,12 +67,10 @@ class Reaper:
         read_end, self._pipe = os.pipe()
         # Isolated and without site-packages it starts in milliseconds. An environment's own Python may be removed.
         python = getattr(sys, "_base_executable", "") or sys.executable
-        watcher_command = [python, "-I", "-S", __file__, str(int(self._first_signal))]
+        command = [python, "-I", "-S", __file__, str(int(self._first_signal))]
         devnull = subprocess.DEVNULL
         try:
-            return subprocess.Popen(
-                watcher_command, stdin=read_end, stdout=devnull, stderr=devnull, start_new_session=True
-            )
+            return subprocess.Popen(command, stdin=read_end, stdout=devnull, stderr=devnull, start_new_session=True)  # noqa: S603
         finally:
             os.close(read_end)
 

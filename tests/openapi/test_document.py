@@ -1,6 +1,7 @@
 """The document at /openapi.json: valid, complete, and the same as the committed copy."""
 
 import json
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,48 @@ def test_every_route_and_method_is_in_it(served: dict[str, Any]) -> None:
         for route in documented
         for method in route.callback.view_class.operations  # type: ignore[attr-defined]
     }
+
+
+def test_every_property_and_parameter_is_described(served: dict[str, Any]) -> None:
+    def walk(value: Any, at: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            if isinstance(value.get("properties"), dict) and "type" in value:
+                yield from (f"{at}.{name}" for name, each in value["properties"].items() if not each.get("description"))
+            if {"name", "in"} <= value.keys() and not value.get("description"):
+                yield f"{at}: parameter {value['name']}"
+            for name, inner in value.items():
+                if name not in ("example", "examples", "default", "const"):
+                    yield from walk(inner, f"{at}/{name}")
+        elif isinstance(value, list):
+            for number, inner in enumerate(value):
+                yield from walk(inner, f"{at}/{number}")
+
+    assert list(walk(served, "")) == []
+    assert {tag["name"] for tag in served["tags"] if tag["description"]} == {
+        tag
+        for item in [*served["paths"].values(), *served["webhooks"].values()]
+        for op in item.values()
+        for tag in op["tags"]
+    }
+
+
+def test_no_schema_is_without_a_type(served: dict[str, Any]) -> None:
+    """Client generators take a schema without a type for anything at all."""
+
+    def walk(value: Any, at: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            if not {"type", "$ref", "oneOf"} & value.keys():
+                yield at
+            for name, inner in value.get("properties", {}).items():
+                yield from walk(inner, f"{at}.{name}")
+            for name in ("items", "additionalProperties"):
+                if isinstance(value.get(name), dict) and value[name] != {}:
+                    yield from walk(value[name], f"{at}.{name}")
+            for inner in value.get("oneOf", ()):
+                yield from walk(inner, at)
+
+    schemas = served["components"]["schemas"]
+    assert [each for name, schema in schemas.items() for each in walk(schema, name)] == []
 
 
 def test_every_error_code_is_explained_by_an_example(served: dict[str, Any]) -> None:

@@ -32,14 +32,6 @@ def unused_scopes(actor: Actor, key: ApiKey, now: datetime) -> UnusedScopes | No
     return compare(key, seen, now) if seen else None
 
 
-def unused_scopes_of_keys(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, UnusedScopes]:
-    """Return the same for many keys at once: one query."""
-    seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKBACK)
-    live = [key for key in keys if key.pk in seen and not key.status_at(now).has_ended]
-    found = {key.pk: compare(key, seen[key.pk], now) for key in live}
-    return {pk: one for pk, one in found.items() if one is not None}
-
-
 def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> UnusedScopes | None:
     """Compare a key's scopes with the (route, scope) pairs that it used."""
     held = expand(key.scopes)

@@ -1,7 +1,7 @@
 """The searches of the operators' lists and of their start page: each reading of the search text is one index lookup.
 
-A reading is a field of the model, or one of the names in ``LOOKUPS``. ``name^`` matches a prefix (the field is unique and
-so has an index for it), ``name~`` a substring (small tables only), a bare name the whole value. ``reading@field``
+A reading is a field of the model, or one of the names in ``LOOKUPS``. ``name^`` matches a prefix (the field is unique
+and so has an index for it), ``name~`` a substring (small tables only), a bare name the whole value. ``reading@field``
 limits the matches to the newest days of that field: for rollups, whose indexes end with it and not with the key.
 """
 

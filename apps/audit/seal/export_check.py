@@ -57,8 +57,8 @@ def check_lines(
     """Check the lines.
 
     ``known(seq)``: the hash of a number in the stored chain, or None; called where the file has a gap and for its end.
-    ``checkpoint_hashes``: hashes of checkpoints by number. ``filtered``: numbers can be missing. Raises InvalidExportFile for
-    another kind of file.
+    ``checkpoint_hashes``: hashes of checkpoints by number. ``filtered``: numbers can be missing. Raises
+    InvalidExportFile for another kind of file.
     """
     check = _Check(stored_hash, checkpoint_hashes, filtered)
     try:

@@ -5,7 +5,17 @@ from typing import Any
 
 from apps.audit.models import Outcome
 from apps.audit.timeline.sources import Http, Row
-from apps.base.rest.fields import AnyObject, Choice, Decimal, Id, Nested, StrictInteger, StrictString, Timestamp
+from apps.base.rest.fields import (
+    AnyObject,
+    Choice,
+    Decimal,
+    Id,
+    Nested,
+    StrictInteger,
+    StrictString,
+    Timestamp,
+    computed,
+)
 from apps.base.rest.renderers import to_json
 from apps.base.rest.serializers import ResponseSerializer
 from apps.base.web.downloads import UTF8_BOM, csv_text
@@ -56,16 +66,16 @@ class HttpSerializer(ResponseSerializer):
         "The path, with its parameters in braces; of a delivery the event's type.", example="/v1/users"
     )
     status = StrictInteger("The HTTP status of the response.", example=200, allow_null=True)
-    duration_ms = Decimal("How many milliseconds it took.", example=12.5, method="get_duration", allow_null=True)
+
+    @computed(Decimal("How many milliseconds it took.", example=12.5, allow_null=True))
+    def duration_ms(self, http: Http) -> float | None:
+        return None if http.duration_ms is None else round(http.duration_ms, DURATION_DIGITS)
+
     url = StrictString(
         "Where a delivery was sent; the values of the query are masked. Only deliveries have it.",
         allow_null=True,
         required=False,
     )
-
-    def get_duration(self, http: Http) -> float | None:
-        """Return milliseconds, rounded to microseconds."""
-        return None if http.duration_ms is None else round(http.duration_ms, DURATION_DIGITS)
 
 
 class AuditEntrySerializer(ResponseSerializer):

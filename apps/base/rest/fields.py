@@ -35,11 +35,12 @@ class Described:
 
     ``help_text``: a sentence for the reference. ``example``: a valid value; some types have one already. ``name``: the
     name in JSON, where Python or DRF has another use for it. ``source``: the attribute of the row that has the value,
-    dotted, if it is not the name. ``method``: the method of the serializer that returns the value of a row instead.
-    ``pattern``: a regular expression of ECMA-262 for the schema.
+    dotted, if it is not the name; see ``computed``, too. ``pattern``: a regular expression of ECMA-262 for the schema.
     """
 
     default_example: Any = empty
+    # A method of the serializer: of it and a row.
+    compute: Callable[[Any, Any], Any] | None = None
 
     def __init__(
         self,
@@ -47,12 +48,11 @@ class Described:
         *,
         example: Any = empty,
         name: str = "",
-        method: str = "",
         pattern: str = "",
         **options: Any,
     ) -> None:
         super().__init__(help_text=help_text, **options)  # type: ignore[call-arg]  # to DRF's class, beside this one
-        self.own_example, self.api_name, self.method, self.pattern = example, name, method, pattern
+        self.own_example, self.api_name, self.pattern = example, name, pattern
 
     def type_schema(self, is_body: bool) -> Schema:
         """Return the schema of a value that is not null; limits are those of bodies only."""
@@ -80,8 +80,20 @@ class Described:
         """Return a copy for another serializer, with changed options."""
         bound = signature(type(self).__init__).bind(self, *self._args, **self._kwargs).arguments  # type: ignore[attr-defined]
         options = {**bound, **bound.pop("options", {})}
-        kept = {name: value for name, value in options.items() if name not in ("self", "options", "source", "method")}
-        return type(self)(**{**kept, **changes})
+        kept = {name: value for name, value in options.items() if name not in ("self", "options", "source")}
+        copy = type(self)(**{**kept, **changes})
+        copy.compute = None if "source" in changes else self.compute
+        return copy
+
+
+def computed(field: Any) -> Callable[[Callable[[Any, Any], Any]], Any]:
+    """Declare the field whose value the decorated method of a serializer returns for a row."""
+
+    def declare(method: Callable[[Any, Any], Any]) -> Any:
+        field.compute = method
+        return field
+
+    return declare
 
 
 def schema_of(field: Any, is_body: bool) -> Schema:
@@ -332,7 +344,8 @@ class ListOf(Described, serializers.ListField):
 
     def converter(self) -> Converter | None:
         """Convert each item."""
-        convert: Converter | None = self.child.converter()
+        child: Any = self.child
+        convert: Converter | None = child.converter()
         return list if convert is None else lambda items: [convert(item) for item in items]
 
     def type_schema(self, is_body: bool) -> Schema:
@@ -342,7 +355,8 @@ class ListOf(Described, serializers.ListField):
 
     def example(self) -> Any:
         """Return the declared example, else a list of the child's."""
-        return [self.child.example()] if self.own_example is empty else self.own_example
+        child: Any = self.child
+        return [child.example()] if self.own_example is empty else self.own_example
 
 
 class TextList(ListOf):

@@ -89,7 +89,7 @@ class IdempotencyAttempt:
         self._is_reserved = False
 
     def run(self, handle_request: Callable[[], Response]) -> Response:
-        """Return the stored response, or that of ``handle_request``, which is stored in the same transaction as its effect."""
+        """Return the stored response, or that of ``handle_request``, stored in the same transaction as its effect."""
         try:
             return self._run_once(handle_request)
         except AlreadyAnswered as earlier:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from apps.base.permissions import Permission
-from apps.base.rest.fields import Described, Schema, Timestamp
+from apps.base.rest.fields import Schema, Timestamp
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 
 # In display order.
@@ -58,7 +58,7 @@ class Parameter:
     """
 
     name: str
-    field: Described
+    field: Any
     where: str = "query"
     required: bool = False
     many: bool = False
@@ -71,7 +71,8 @@ class Parameter:
     @property
     def schema(self) -> Schema:
         """The schema of one value."""
-        return self.field.type_schema(is_body=True)
+        schema: Schema = self.field.type_schema(is_body=True)
+        return schema
 
     @property
     def example(self) -> Any:

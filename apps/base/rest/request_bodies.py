@@ -5,9 +5,9 @@ complete. So a separate thread reads, the request waits a limited time, and the 
 Content-Length, or, for a chunked body, by reading it at once, which granian allows only where it ended properly.
 
 After a request granian blocks until its body has been read, and no Python runs meanwhile. So the response to a request
-that timed out closes the connection (``ConnectionClosingResponse``): nothing else frees a reader from a client that stops sending.
-A response over HTTP/2 ends only its stream, and after a stream error granian never stops reading: there no body is
-read.
+that timed out closes the connection (``ConnectionClosingResponse``): nothing else frees a reader from a client that
+stops sending. A response over HTTP/2 ends only its stream, and after a stream error granian never stops reading: there
+no body is read.
 """
 
 import io

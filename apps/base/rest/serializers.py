@@ -1,6 +1,6 @@
 """Strict serializers of request bodies, and the serializers that write the objects of the public API."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
     # Whether it is sent by clients: then other fields are refused, and limits are part of its schema.
     is_body: ClassVar[bool] = False
     # The fields of the example; empty: those that are required.
-    usual: ClassVar[tuple[str, ...]] = ()
+    usual: ClassVar[Sequence[str]] = ()
 
     @classmethod
     def schema_name(cls) -> str:
@@ -78,7 +78,7 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
 
     def but(self, **changes: Any) -> "ApiSerializer":
         """Return a copy for another serializer, with changed options."""
-        return type(self)(**{**self._kwargs, **changes})
+        return type(self)(**{**self._kwargs, **changes})  # type: ignore[attr-defined]  # kept by DRF's Field
 
 
 class ResponseSerializer(ApiSerializer):
@@ -99,8 +99,8 @@ class ResponseSerializer(ApiSerializer):
         cls._columns = tuple(
             (
                 name,
-                getattr(cls, field.method) if field.method else field.reader(name),
-                bool(field.method),
+                field.compute or field.reader(name),
+                field.compute is not None,
                 field.converter(),
             )
             for name, field in fields.items()

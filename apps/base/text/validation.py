@@ -1,7 +1,7 @@
 """Validation of free texts that are stored and shown: names, descriptions, reasons, references.
 
-Each is one line, without invisible characters and without secrets. Every such text passes ``validate_plain_text``: API bodies in
-``serializers.Text``, forms as a validator, actions in ``check_plain_text``.
+Each is one line, without invisible characters and without secrets. Every such text passes ``validate_plain_text``: API
+bodies in ``fields.PlainText``, forms as a validator, actions in ``check_plain_text``.
 """
 
 import re

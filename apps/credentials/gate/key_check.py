@@ -90,7 +90,7 @@ cache = RowCache()
 def check(text: str, address: str, cost: int = 1, organization_id: uuid.UUID | None = None) -> KeyCheckResult:
     """Check a key sent from an address, counting ``cost`` requests where it is valid.
 
-    ``organization_id``: only keys of this organization are known; a key of another one is invalid and nothing is counted.
+    ``organization_id``: only keys of this organization are known; a key of another is invalid and nothing is counted.
     """
     cached = cache.get(text[:PREFIXED_ID_LENGTH]) if settings.REDIS_URL else None
     # A matching digest makes the checks of format and checksum unnecessary.

@@ -17,8 +17,8 @@ def reserved_membership(invitation: Invitation) -> Membership | None:
 def join_organization(invitation: Invitation, user: User, reserved: Membership | None) -> Membership:
     """Return the membership of the user who accepted, with the invited role if that is higher.
 
-    ``reserved``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict for
-    a member whose role the invitation does not raise.
+    ``reserved``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict
+    for a member whose role the invitation does not raise.
     """
     own = Membership.objects.filter(organization_id=invitation.organization_id, user=user).first()
     if own is not None and own != reserved and not raises_role(invitation, own):

@@ -29,7 +29,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
     organization = getattr(request, "organization", None)
     if organization is not None:
         actor = request.actor
-        usable = actor.usable(Permission)
+        usable = actor.usable(tuple(Permission))
         context |= {
             "actor": actor,
             "look": getattr(request, "support_access", None),

@@ -124,7 +124,7 @@ def _save_mail(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
         redirection = enter_organization(request, membership.organization.slug)
         if redirection is not None:
             return redirection
-        decline_mail(actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted])
+        decline_mail(actor=request.actor, declined=[each for each in OPTIONAL_GROUPS if each not in wanted])
     if last is not None:
         request.session["organization"] = last
     messages.success(request, gettext("Saved."))

@@ -1,7 +1,6 @@
 """``/v1/webhook-endpoints`` and ``/v1/event-types``."""
 
 import uuid
-from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -54,7 +53,7 @@ def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
     return ObjectResponse(_write([endpoint])[0], endpoint.version)
 
 
-def _write(endpoints: Sequence[Endpoint], **secret: str) -> list[dict[str, Any]]:
+def _write(endpoints: list[Endpoint], **secret: str) -> list[dict[str, Any]]:
     """Return the objects of endpoints; with their secret where that is given."""
     serializer = NewWebhookEndpointSerializer if secret else WebhookEndpointSerializer
     return serializer.write_all(

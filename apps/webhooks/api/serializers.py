@@ -15,12 +15,14 @@ from apps.base.rest.fields import (
     ListOf,
     Nested,
     PlainText,
+    Schema,
     StrictBoolean,
     StrictInteger,
     StrictString,
     TextList,
     TextMap,
     Timestamp,
+    computed,
 )
 from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.webhooks.actions import HELD_CHOICES
@@ -56,14 +58,11 @@ MAX_BATCH_SIZE = 100
 class EndpointWarningSerializer(ResponseSerializer):
     """Something about an endpoint that may be a mistake. The row is the key of another endpoint with the same URL."""
 
-    code = Choice(
-        ["duplicate_url"], "What it is: another endpoint has the same URL, so both get each event.", method="get_code"
-    )
-    endpoint = Id("The other endpoint.", prefix="ep", source="*")
-
-    def get_code(self, _other: uuid.UUID) -> str:
-        """Return the one kind of warning there is."""
+    @computed(Choice(["duplicate_url"], "What it is: another endpoint has the same URL, so both get each event."))
+    def code(self, _other: uuid.UUID) -> str:
         return "duplicate_url"
+
+    endpoint = Id("The other endpoint.", prefix="ep", source="*")
 
 
 class WebhookEndpointSerializer(ResponseSerializer):
@@ -75,9 +74,11 @@ class WebhookEndpointSerializer(ResponseSerializer):
     event_types = TextList(
         "The types it gets: names, a prefix such as `order.*`, or `*` for all.", example=["order.*"], max_length=200
     )
-    headers = TextMap(
-        "The organization's own headers; values are masked.", example={"X-Team": "••••"}, method="get_headers"
-    )
+
+    @computed(TextMap("The organization's own headers; values are masked.", example={"X-Team": "••••"}))
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        return dict.fromkeys(endpoint.custom_headers or (), MASK_DOTS)
+
     status = Choice(EndpointStatus.values, "Whether events are sent to it.", example="enabled")
     health = Choice(EndpointHealth.values, "Whether its deliveries succeed.", example="healthy")
     disabled_reason = StrictString("Why the portal disabled it.", allow_null=True)
@@ -86,44 +87,39 @@ class WebhookEndpointSerializer(ResponseSerializer):
     )
     max_in_flight = StrictInteger("The most deliveries at a time.", example=16, min_value=1, max_value=64)
     created_at = Timestamp("When it was created.")
-    held_count = StrictInteger(
-        "How many deliveries are held because it is paused or disabled.", example=0, method="get_held_count"
-    )
-    failing_since = Timestamp("Since when its deliveries fail.", method="get_failing_since", allow_null=True)
-    warnings = ListOf(
-        Nested(EndpointWarningSerializer), "What may be a mistake about it.", example=[], method="get_same_url"
-    )
 
-    def get_headers(self, endpoint: Endpoint) -> dict[str, str]:
-        """Return the headers with masked values."""
-        return dict.fromkeys(endpoint.custom_headers or (), MASK_DOTS)
-
-    def get_held_count(self, endpoint: Endpoint) -> int:
-        """Return the number of held deliveries."""
+    @computed(StrictInteger("How many deliveries are held because it is paused or disabled.", example=0))
+    def held_count(self, endpoint: Endpoint) -> int:
         return int(self.context.get("held_counts", {}).get(endpoint.pk, 0))
 
-    def get_failing_since(self, endpoint: Endpoint) -> datetime | None:
-        """Return when a failing endpoint began to fail."""
+    @computed(Timestamp("Since when its deliveries fail.", allow_null=True))
+    def failing_since(self, endpoint: Endpoint) -> datetime | None:
         return endpoint.failing_since if endpoint.health == EndpointHealth.FAILING else None
 
-    def get_same_url(self, endpoint: Endpoint) -> list[uuid.UUID]:
-        """Return the keys of the endpoints with the same URL."""
+    @computed(ListOf(Nested(EndpointWarningSerializer), "What may be a mistake about it.", example=[]))
+    def warnings(self, endpoint: Endpoint) -> list[uuid.UUID]:
         return list(self.context.get("same_url", {}).get(endpoint.pk, ()))
 
 
 class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
     """A webhook endpoint with its signing secret, which is in this response and never again. Context: ``secret``."""
 
-    secret = StrictString(
-        "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",
-        example="whsec_SHOWN_ONCE_IN_THIS_ANSWER",
-        method="get_secret",
-        required=False,
+    @computed(
+        StrictString(
+            "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",
+            example="whsec_SHOWN_ONCE_IN_THIS_ANSWER",
+            required=False,
+        )
     )
-
-    def get_secret(self, _endpoint: Endpoint) -> str | None:
-        """Return the secret that the view knows."""
+    def secret(self, _endpoint: Endpoint) -> str | None:
         return self.context.get("secret")
+
+
+def schema_as_object(schema: Schema | bool) -> Schema:
+    """Return a JSON Schema as an object: true is {}, and false is {"not": {}} (JSON Schema core, section 4.3.2)."""
+    if isinstance(schema, bool):
+        return {} if schema else {"not": {}}
+    return schema
 
 
 class EventTypeSerializer(ResponseSerializer):
@@ -131,24 +127,23 @@ class EventTypeSerializer(ResponseSerializer):
 
     name = StrictString("The type's name.", example="order.created")
     description = StrictString("When events of this type are published.", example="Sent when an order is first stored.")
-    json_schema = AnyObject(
-        "The JSON Schema (draft 2020-12) of the events' data.",
-        example=HOST_PRODUCT_EVENTS["order.created"].schema,
-        name="schema",
-        method="get_schema",
+
+    @computed(
+        AnyObject(
+            "The JSON Schema (draft 2020-12) of the events' data.",
+            example=HOST_PRODUCT_EVENTS["order.created"].schema,
+            name="schema",
+        )
     )
+    def json_schema(self, row: EventType) -> dict[str, Any]:
+        return schema_as_object(row.schema)
+
     sample = AnyObject("An example of the data.", example=DATA)
     origin = Choice(
         EventOrigin.values, "Who publishes it: the portal, or the product that it belongs to.", example="host"
     )
     deprecated = StrictBoolean("Whether it will go.", source="is_deprecated")
     replaced_by = StrictString("The type that takes its place.", allow_null=True)
-
-    def get_schema(self, row: EventType) -> dict[str, Any]:
-        """Return the schema as an object: true is {}, and false is {"not": {}} (JSON Schema, 4.3.2)."""
-        if isinstance(row.schema, bool):
-            return {} if row.schema else {"not": {}}
-        return row.schema
 
 
 class EventSerializer(ResponseSerializer):
@@ -163,16 +158,10 @@ class EventSerializer(ResponseSerializer):
 class EventWithDataSerializer(EventSerializer):
     """An event with its data."""
 
-    payload = AnyObject(
-        "The event's data; null once it was deleted by age.",
-        example=DATA,
-        name="data",
-        method="get_data",
-        allow_null=True,
+    @computed(
+        AnyObject("The event's data; null once it was deleted by age.", example=DATA, name="data", allow_null=True)
     )
-
-    def get_data(self, event: Event) -> Any:
-        """Return the data of the body."""
+    def payload(self, event: Event) -> Any:
         return json.loads(event.body)["data"] if event.body else None
 
 
@@ -190,10 +179,9 @@ class AcceptedEventsSerializer(ResponseSerializer):
     """The events of a batch, all of them accepted. The row is the list of them."""
 
     events = ListOf(Nested(AcceptedEventSerializer), "The events, in the order of the request.", source="*")
-    deliveries = StrictInteger("How many deliveries the batch made.", example=2, method="get_deliveries")
 
-    def get_deliveries(self, accepted: list[PublishedEvent]) -> int:
-        """Return the number of new deliveries; repeated events make none."""
+    @computed(StrictInteger("How many deliveries the batch made.", example=2))
+    def deliveries(self, accepted: list[PublishedEvent]) -> int:
         return sum(each.deliveries for each in accepted if not each.repeated)
 
 
@@ -222,23 +210,21 @@ class DeliverySerializer(ResponseSerializer):
     replay_of = Id("The finished delivery that this one repeats.", prefix="dlv", source="replay_of_id", allow_null=True)
     created_at = Timestamp("When the event was matched.", milliseconds=True)
     attempt_count = StrictInteger("How many attempts count; those that failed on our side do not.", example=1)
-    next_attempt_at = Timestamp(
-        "When the next attempt is due.", milliseconds=True, method="get_next_attempt_at", allow_null=True
-    )
-    next_attempt_reason = StrictString(
-        "Why an attempt is due: retry, retry_after, no_network, shutdown, lost, manual, released, replay or test.",
-        method="get_next_attempt_reason",
-        allow_null=True,
-    )
-    last_status_code = StrictInteger("The HTTP status of the last response.", example=204, allow_null=True)
 
-    def get_next_attempt_at(self, delivery: Delivery) -> datetime | None:
-        """Return when a waiting delivery is due."""
+    @computed(Timestamp("When the next attempt is due.", milliseconds=True, allow_null=True))
+    def next_attempt_at(self, delivery: Delivery) -> datetime | None:
         return delivery.next_attempt_at if delivery.status == DeliveryStatus.PENDING else None
 
-    def get_next_attempt_reason(self, delivery: Delivery) -> str | None:
-        """Return why a waiting delivery waits."""
+    @computed(
+        StrictString(
+            "Why an attempt is due: retry, retry_after, no_network, shutdown, lost, manual, released, replay or test.",
+            allow_null=True,
+        )
+    )
+    def next_attempt_reason(self, delivery: Delivery) -> str | None:
         return delivery.next_attempt_reason if delivery.status == DeliveryStatus.PENDING else None
+
+    last_status_code = StrictInteger("The HTTP status of the last response.", example=204, allow_null=True)
 
 
 class AttemptTimingsSerializer(ResponseSerializer):
@@ -268,18 +254,15 @@ class AttemptRequestSerializer(ResponseSerializer):
 class AttemptResponseSerializer(ResponseSerializer):
     """The response to an attempt."""
 
-    headers = TextMap(
-        "The headers; repeated ones are joined by commas.", example={"content-length": "0"}, method="get_headers"
-    )
-    body = StrictString("The start of the body as text.", example="", source="response_body")
-    truncated = StrictBoolean("Whether the body was longer.")
-
-    def get_headers(self, attempt: Attempt) -> dict[str, str]:
-        """Return the headers as an object (RFC 9110 section 5.3)."""
+    @computed(TextMap("The headers; repeated ones are joined by commas.", example={"content-length": "0"}))
+    def headers(self, attempt: Attempt) -> dict[str, str]:
         joined: dict[str, str] = {}
         for name, value in attempt.response_headers:
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
         return joined
+
+    body = StrictString("The start of the body as text.", example="", source="response_body")
+    truncated = StrictBoolean("Whether the body was longer.")
 
 
 class AttemptSerializer(ResponseSerializer):
@@ -289,44 +272,40 @@ class AttemptSerializer(ResponseSerializer):
     number = StrictInteger("Its number, from 1.", example=1, min_value=1)
     url = StrictString("Where it was sent; the values of the query are masked.", example=URL, allow_null=True)
     started_at = Timestamp("When it started.", example="2026-11-24T08:12:30.140Z", milliseconds=True)
-    duration_ms = StrictInteger("How many milliseconds it took.", example=84, method="get_duration", allow_null=True)
+
+    @computed(StrictInteger("How many milliseconds it took.", example=84, allow_null=True))
+    def duration_ms(self, attempt: Attempt) -> int | None:
+        return None if attempt.duration_ms is None else round(attempt.duration_ms)
+
     status_code = StrictInteger("The HTTP status of the response.", example=204, allow_null=True)
     error = Choice(ATTEMPT_ERRORS, "Why it failed.", example=None, allow_null=True)
-    hint = StrictString(
-        "What to try, and in brackets what is known beyond the error.", method="get_hint", allow_null=True
-    )
+
+    @computed(StrictString("What to try, and in brackets what is known beyond the error.", allow_null=True))
+    def hint(self, attempt: Attempt) -> str | None:
+        sentence = what_to_try(attempt.error, attempt.status_code, attempt.hint)
+        return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence
+
     address = StrictString("The IP address that it was sent to.", example="203.0.113.80", allow_null=True)
     timings_ms = Nested(AttemptTimingsSerializer, "How long its phases took.")
     request = Nested(AttemptRequestSerializer, "What was sent.", source="*")
     response = Nested(AttemptResponseSerializer, "What came back.", source="*")
 
-    def get_duration(self, attempt: Attempt) -> int | None:
-        """Return whole milliseconds."""
-        return None if attempt.duration_ms is None else round(attempt.duration_ms)
-
-    def get_hint(self, attempt: Attempt) -> str | None:
-        """Return advice with the cause in parentheses, where one is known."""
-        sentence = what_to_try(attempt.error, attempt.status_code, attempt.hint)
-        return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence
-
 
 class DeliveryWithAttemptsSerializer(DeliverySerializer):
     """A delivery with its attempts and its payload."""
 
-    attempts = ListOf(Nested(AttemptSerializer), "The attempts, oldest first.", method="get_attempts")
-    payload = AnyObject(
-        "What is sent; null once it was deleted by age.",
-        example={"type": "order.created", "timestamp": "2026-11-24T08:12:30.118Z", "data": DATA},
-        method="get_payload",
-        allow_null=True,
-    )
-
-    def get_attempts(self, delivery: Delivery) -> list[Attempt]:
-        """Return the attempts, oldest first."""
+    @computed(ListOf(Nested(AttemptSerializer), "The attempts, oldest first."))
+    def attempts(self, delivery: Delivery) -> list[Attempt]:
         return list(delivery.attempts.order_by("number"))
 
-    def get_payload(self, delivery: Delivery) -> Any:
-        """Return the body of the event."""
+    @computed(
+        AnyObject(
+            "What is sent; null once it was deleted by age.",
+            example={"type": "order.created", "timestamp": "2026-11-24T08:12:30.118Z", "data": DATA},
+            allow_null=True,
+        )
+    )
+    def payload(self, delivery: Delivery) -> Any:
         return json.loads(delivery.event.body) if delivery.event.body else None
 
 
@@ -341,10 +320,9 @@ class ReplayFiltersSerializer(ResponseSerializer):
         example=["exhausted"],
         source="statuses",
     )
-    event_types = TextList("Events of these types; null: all.", example=None, method="get_event_types", allow_null=True)
 
-    def get_event_types(self, job: ReplayJob) -> list[str] | None:
-        """Return the types, or None for all."""
+    @computed(TextList("Events of these types; null: all.", example=None, allow_null=True))
+    def event_types(self, job: ReplayJob) -> list[str] | None:
         return job.event_types or None
 
 
@@ -382,7 +360,7 @@ class ReplayCountSerializer(ResponseSerializer):
 class UpdateWebhookEndpointBody(StrictSerializer):
     """Changes to an endpoint."""
 
-    usual = ("description",)
+    usual = ["description"]
 
     url = WebhookEndpointSerializer.field("url", required=False)
     event_types = WebhookEndpointSerializer.field("event_types", required=False)
@@ -400,7 +378,7 @@ class UpdateWebhookEndpointBody(StrictSerializer):
 class CreateWebhookEndpointBody(UpdateWebhookEndpointBody):
     """A new endpoint."""
 
-    usual = ("url", "event_types", "description")
+    usual = ["url", "event_types", "description"]
 
     url = WebhookEndpointSerializer.field("url")
     event_types = WebhookEndpointSerializer.field("event_types")
@@ -410,7 +388,7 @@ class TestWebhookEndpointBody(StrictSerializer):
     """Which sample to send."""
 
     __test__ = False  # for pytest, which takes its name for a test's
-    usual = ("event_type",)
+    usual = ["event_type"]
 
     event_type = PlainText(
         "The type whose sample is sent; the endpoint's first if left out.",
@@ -423,7 +401,7 @@ class TestWebhookEndpointBody(StrictSerializer):
 class EnableWebhookEndpointBody(StrictSerializer):
     """What becomes of held deliveries."""
 
-    usual = ("held",)
+    usual = ["held"]
 
     held = Choice(
         HELD_CHOICES, "What becomes of held deliveries: they are sent, stay held, or are dropped.", default="send"
@@ -433,7 +411,7 @@ class EnableWebhookEndpointBody(StrictSerializer):
 class RotateWebhookSecretBody(StrictSerializer):
     """How long the old secret signs, too."""
 
-    usual = ("overlap_seconds",)
+    usual = ["overlap_seconds"]
 
     overlap_seconds = StrictInteger(
         "For how many seconds the old secret signs beside the new one.",
@@ -447,7 +425,7 @@ class RotateWebhookSecretBody(StrictSerializer):
 class ReplayWebhookEndpointBody(StrictSerializer):
     """Which events to send again, and how fast."""
 
-    usual = ("since", "status", "dry_run")
+    usual = ["since", "status", "dry_run"]
 
     since = ReplayFiltersSerializer.field("since", required=False)
     until = ReplayFiltersSerializer.field("until", required=False)
@@ -471,7 +449,7 @@ class ReplayWebhookEndpointBody(StrictSerializer):
 class PublishEventBody(StrictSerializer):
     """An event to publish."""
 
-    usual = ("type", "data", "id")
+    usual = ["type", "data", "id"]
 
     kind = PlainText("The event's type, one of the catalogue's.", example="order.created", name="type", max_length=100)
     payload = AnyObject("The event's data, valid against the schema of its type.", example=DATA, name="data")

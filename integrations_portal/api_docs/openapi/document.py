@@ -37,6 +37,23 @@ TAGS = {
     "sdk": ("Apps", "act"),
     "audit-log": ("Audit log", ""),
 }
+TAG_DESCRIPTIONS = {
+    "Account": "The calling key and its organization.",
+    "Users": "The members of the organization.",
+    "Invitations": "Invitations to the organization.",
+    "API keys": "The keys of the organization's programs.",
+    "Usage": "Figures about the calls of the API.",
+    "Webhook endpoints": "Where the organization receives events.",
+    "Event types": "The catalogue of events.",
+    "Events": "What was published.",
+    "Deliveries": "The delivery of events to endpoints, with every attempt.",
+    "Replays": "Events that are sent again to an endpoint.",
+    "SDK keys": "The keys of mobile and web apps, and their devices.",
+    "Apps": "What an app does with an SDK key.",
+    "Audit log": "Who did what, and when.",
+    "Webhooks": "The requests that endpoints receive.",
+}
+PATH_PARAMETERS = {"id": "The object's id.", "act": "The activation's id.", "name": "The event type's name."}
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}]
 SCHEMES = {
     "bearer": {
@@ -121,10 +138,15 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
         paths[path] = item
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Integrations Portal", "version": __version__, "description": INTRODUCTION},
+        "info": {
+            "title": "Integrations Portal",
+            "version": __version__,
+            "description": INTRODUCTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
         "servers": [{"url": settings.PUBLIC_URL}],
         "security": SECURITY,
-        "tags": [{"name": name} for name in dict.fromkeys(tag for tag, _prefix in TAGS.values())],
+        "tags": [{"name": name, "description": text} for name, text in TAG_DESCRIPTIONS.items()],
         "paths": paths,
         "webhooks": webhooks(event_types),
         "components": {
@@ -180,7 +202,7 @@ def _path_parameters(path: str) -> list[Schema]:
 
 
 def _path_parameter(name: str, prefix: str) -> Schema:
-    common = {"name": name, "in": "path", "required": True}
+    common = {"name": name, "in": "path", "required": True, "description": PATH_PARAMETERS[name]}
     if not prefix:
         return {**common, "schema": {"type": "string"}, "example": "order.created"}
     prefix = "act" if name == "act" else prefix
@@ -265,6 +287,6 @@ def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[in
     }
     by_status: dict[int, list[str]] = {}
     for code, error_code in ERROR_CODES.items():
-        if code in operation.error_codes or applies[error_code.of]:
+        if code in operation.error_codes or applies[error_code.applies_to]:
             by_status.setdefault(error_code.status, []).append(code)
     return by_status

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.base.rest.fields import Schema, Timestamp
+from apps.base.rest.fields import Schema, Timestamp, schema_of
+from apps.webhooks.api.serializers import schema_as_object
 from apps.webhooks.models import EventType
 
 SIGNED = "Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks"
@@ -50,21 +51,18 @@ def webhook(event_type: EventType) -> dict[str, Any]:
 
 def _payload(event_type: EventType) -> dict[str, Any]:
     sample = {"type": event_type.name, "timestamp": "2026-11-24T08:12:30.118Z", "data": event_type.sample}
-    schema = {
-        "type": "object",
-        "required": ["type", "timestamp", "data"],
-        "properties": {
-            "type": {"const": event_type.name},
-            "timestamp": Timestamp(milliseconds=True).type_schema(is_body=False),
-            "data": _data(event_type),
-        },
+    properties = {
+        "type": {"type": "string", "const": event_type.name, "description": "The event's type."},
+        "timestamp": schema_of(Timestamp("When the event was accepted.", milliseconds=True), is_body=False),
+        "data": {"description": "The event's data.", **_data(event_type)},
     }
+    schema = {"type": "object", "required": list(properties), "properties": properties}
     return {"schema": schema, "examples": {"sample": {"value": sample}}}
 
 
-def _data(event_type: EventType) -> Schema | bool:
+def _data(event_type: EventType) -> Schema:
     """Return the schema of the data, with an ``$id`` if it has references, so that they resolve within it."""
-    schema: Schema | bool = event_type.schema
-    if isinstance(schema, bool) or "$ref" not in json.dumps(schema):
+    schema: Schema = schema_as_object(event_type.schema)
+    if "$ref" not in json.dumps(schema):
         return schema
     return {"$id": f"{settings.PUBLIC_URL}/v1/event-types/{event_type.name}", **schema}

@@ -72,8 +72,8 @@ def _id_prefix_of(view: Any) -> str:
 def object_path(text: str, current_route: str, values: Mapping[str, str]) -> str:
     """Return the path of the object with an id, or an empty text.
 
-    A nested object (an activation of a key) has a path only on pages of its parent: ``current_route`` and ``values`` are the
-    page's route and its parameters.
+    A nested object (an activation of a key) has a path only on pages of its parent: ``current_route`` and ``values``
+    are the page's route and its parameters.
     """
     match = ID.fullmatch(text)
     path = _object_paths().get(match[1]) if match else None
