@@ -12,12 +12,11 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.reports.usage import keys_by_pk, last_use_of_organization
 from apps.api_keys.serializers import (
     ApiKeySerializer,
-    KeyUsageSerializer,
     MeSerializer,
     NewApiKeySerializer,
-    UsageSerializer,
     VerifyApiKeyBody,
 )
+from apps.api_keys.usage_serializers import KeyUsageSerializer, UsageSerializer
 from apps.api_keys.verification import verify
 from apps.audit.calls.usage_report import key_usage, organization_usage
 from apps.audit.models import LastUse

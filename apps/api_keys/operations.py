@@ -3,15 +3,14 @@
 from apps.api_keys.serializers import (
     ApiKeySerializer,
     CreateApiKeyBody,
-    KeyUsageSerializer,
     KeyVerificationSerializer,
     MeSerializer,
     NewApiKeySerializer,
     RevokeApiKeyBody,
     UpdateApiKeyBody,
-    UsageSerializer,
     VerifyApiKeyBody,
 )
+from apps.api_keys.usage_serializers import KeyUsageSerializer, UsageSerializer
 from apps.audit.calls.usage_report import Interval
 from apps.base.rest.fields import Choice, StrictString
 from apps.base.rest.operations import Operation, Paging, Parameter, ResponseSpec, time_range_parameters

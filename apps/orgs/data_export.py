@@ -23,12 +23,9 @@ from apps.orgs.lifecycle.organization_rows import lock_organization
 from apps.orgs.members.membership_requirements import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
 from apps.sdk_keys.serializers import archived_keys as sdk_keys
-from apps.webhooks.api.serializers import (
-    DeliverySerializer,
-    EventTypeSerializer,
-    EventWithDataSerializer,
-    WebhookEndpointSerializer,
-)
+from apps.webhooks.api.delivery_serializers import DeliverySerializer
+from apps.webhooks.api.endpoint_serializers import WebhookEndpointSerializer
+from apps.webhooks.api.event_serializers import EventTypeSerializer, EventWithDataSerializer
 from apps.webhooks.models import Delivery, Endpoint, Event, EventType
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from apps.base.identifiers import uuid_at
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
 from apps.webhooks.publishing import make_body
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS
 from apps.webhooks.types.catalogue import patterns_for
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 from integrations_portal.demo import attempts
 from integrations_portal.demo.activity_times import random_times
 from integrations_portal.demo.attempts import (

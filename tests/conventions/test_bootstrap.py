@@ -30,7 +30,7 @@ LEFT_SECONDS = 3.0
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("__init__", "launcher/__init__", "launcher/bootstrap", "launcher/packages", "launcher/reaper",
            "launcher/signals", "launcher/usage", "environment/__init__", "environment/env_file", "demo/__init__",
-           "demo/environment", "demo/early", "demo/processes")  # fmt: skip
+           "demo/environment", "demo/web_server", "demo/processes")  # fmt: skip
 ENTRY = ("manage.py", *(f"integrations_portal/{name}.py" for name in MODULES))
 OURS = ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "EMAIL_URL", "ENCRYPTION_KEYS", "KEY_PEPPERS", "METRICS_TOKEN",
         "AUDIT_SIGNING_KEY", "ALLOWED_HOSTS", "WEBHOOK_ALLOW_CIDRS", "DEBUG", "DJANGO_SETTINGS_MODULE")  # fmt: skip
@@ -245,8 +245,8 @@ def test_an_old_or_too_new_python_is_told_which_ones_will_do():
     spec = importlib.util.spec_from_file_location("entry", ROOT / "manage.py")
     entry = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(entry)
-    assert entry.version_complaint((3, 9, 18)) == "manage.py needs Python 3.11 to 3.14, this is 3.9."
-    assert entry.version_complaint((3, 15, 0, "alpha", 1)) and not entry.version_complaint((3, 14, 0))
+    assert entry.unsupported_python_message((3, 9, 18)) == "manage.py needs Python 3.11 to 3.14, this is 3.9."
+    assert entry.unsupported_python_message((3, 15, 0, "alpha", 1)) and not entry.version_complaint((3, 14, 0))
     compile((ROOT / "manage.py").read_text().encode("ascii"), "manage.py", "exec")
 
 

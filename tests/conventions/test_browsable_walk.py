@@ -89,4 +89,4 @@ def test_whatever_shows_a_secret_asks_a_session_who_is_there():
     asking = {each.id for path in every_path() for each in path.view.operations.values() if each.step_up}
     assert {"createApiKey", "rotateSdkKey", "rotateWebhookSecret"} <= showing - {"getMe"} <= asking
     ending = {"revokeApiKey", "revokeSdkKey", "deleteWebhookEndpoint", "deleteUser", "createInvitation", "updateUser"}
-    assert ending <= asking and not {"pauseWebhookEndpoint", "retryDelivery", "freeActivation"} & asking
+    assert ending <= asking and not {"pauseWebhookEndpoint", "retryDelivery", "deactivateActivation"} & asking

@@ -12,7 +12,8 @@ from apps.base import errors
 from apps.base.error_codes import ERROR_CODES
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
 from apps.credentials import key_status
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 from integrations_portal.urls import APPS
 from tests.conventions.tree import (
     ROOT,
@@ -27,7 +28,7 @@ from tests.conventions.tree import (
 pytestmark = pytest.mark.pure
 
 SETTINGS = ROOT / "integrations_portal/settings.py"
-READERS = {"text", "flag", "integer", "choice", "words", "networks", "networks_with_ports", "key_ring", "seconds",
+READERS = {"text", "boolean", "integer", "choice", "words", "networks", "networks_with_ports", "key_ring", "seconds",
            "limits", "base_url", "contact", "database", "mail_server", "required"}  # fmt: skip
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 NOT_OF_THE_PORTAL = {"POSTGRES_PASSWORD"}  # compose.yaml's own

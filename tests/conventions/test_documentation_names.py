@@ -16,7 +16,8 @@ from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.audit.vocabulary import SENTENCES
 from apps.base.extension_points import periodic_jobs
 from apps.base.permissions import ADMIN, Permission
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 from integrations_portal.environment.variables import Environment
 from tests.conventions.test_documentation import anchors, metric_names, raised_codes, settings_variables
 from tests.conventions.tree import ROOT, calls_in, documents, read, repository_files

@@ -41,7 +41,14 @@ ORDER = (
     *("publishEvent", "publishEvents", "listEvents", "getEvent", "listDeliveries", "getDelivery", "retryDelivery"),
     *("replayWebhookEndpoint", "listReplays", "getReplay", "cancelReplay", "deleteWebhookEndpoint"),
     *("createSdkKey", "listSdkKeys", "getSdkKey", "updateSdkKey", "disableSdkKey", "enableSdkKey", "releaseSdkKey"),
-    *("activateDevice", "getOwnActivation", "beat", "freeOwnActivation", "listActivations", "freeActivation"),
+    *(
+        "activateDevice",
+        "getOwnActivation",
+        "recordHeartbeat",
+        "deactivateOwnActivation",
+        "listActivations",
+        "deactivateActivation",
+    ),
     *("rotateSdkKey", "revokeSdkKey", "listAuditLog", "exportAuditLog", "listDescendants", "endDescendants"),
 )
 # The variables that an answer fills: which operation, which field of it, which variable.
@@ -116,7 +123,7 @@ class Tour:
             Delivery.objects.update(status=DeliveryStatus.EXHAUSTED, next_attempt_at=None)
             made = self.post(f"/v1/webhook-endpoints/{self.variables['WEBHOOK_ENDPOINT_ID']}/replay", {})
             self.variables["REPLAY_ID"] = made["id"]
-        if name == "freeActivation":
+        if name == "deactivateActivation":
             device = {"device_id": "another", "app_id": "com.acme.app"}
             made = self.post("/v1/sdk/activations", device, self.variables[SDK_KEY])
             self.variables["ACTIVATION_ID"] = made["id"]

@@ -9,7 +9,8 @@ from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
 from apps.webhooks.types import catalogue, schemas
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 from tests.engines import DATA, developer, in_threads, make_endpoint, publish, statuses
 
 pytestmark = pytest.mark.django_db

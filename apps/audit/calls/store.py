@@ -251,10 +251,8 @@ def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
 
 
 def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
-    columns, placeholders = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
-    statement = (
-        f"INSERT INTO audit_apicall ({columns}) VALUES ({placeholders}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
-    )
+    columns, values = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
+    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({values}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
     return {call.id for call in calls if raw.execute(statement, _for_sqlite(call[:-1])).fetchall()}
 
 

@@ -127,34 +127,31 @@ class PortalView(APIView):
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # it has passed the middlewares
         """Run the checks before a method in the documented order (docs/api.md)."""
-        django_request = request._request
+        http_request = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = (
-            authenticate_request(django_request) if self.callers else AuthResult(refusal=https_refusal(django_request))
-        )
-        django_request.caller = caller
-        django_request.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
+        caller = authenticate_request(http_request) if self.callers else AuthResult(refusal=https_refusal(http_request))
+        http_request.caller = caller
+        http_request.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
         if caller.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if caller.refusal is not None:
             raise caller.refusal
         if caller.is_browser_session:
-            form_requests.apply_hidden_fields(django_request)
-        if "\0" in django_request.path_info:
+            form_requests.apply_hidden_fields(http_request)
+        if "\0" in http_request.path_info:
             # PostgreSQL has no NUL in texts, so nothing can match.
             raise NotFound()
-        operation = self.operations.get("GET" if django_request.method == "HEAD" else django_request.method)
+        operation = self.operations.get("GET" if http_request.method == "HEAD" else http_request.method)
         if operation is None:
-            raise PortalError(f"This path does not take {django_request.method}.", "method_not_allowed")
+            raise PortalError(f"This path does not take {http_request.method}.", "method_not_allowed")
         self.check_permission(request, operation)
         if caller.is_browser_session:
-            form_requests.require_confirmation(django_request, operation)
+            form_requests.require_confirmation(http_request, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        if django_request.META.get("QUERY_STRING"):
-            check_parameters(django_request.GET, operation, is_session=caller.is_browser_session)
-        check_conditions(
-            django_request.META, django_request.method, operation, is_page=request.accepted_renderer is not JSON_ONLY
-        )
+        if http_request.META.get("QUERY_STRING"):
+            check_parameters(http_request.GET, operation, is_session=caller.is_browser_session)
+        is_page = request.accepted_renderer is not JSON_ONLY
+        check_conditions(http_request.META, http_request.method, operation, is_page=is_page)
 
     # DRF's methods, without what they create per request and JSON does not need.
 
@@ -182,16 +179,16 @@ class PortalView(APIView):
         """Raise Forbidden for a kind of actor that the view does not serve, then for a missing permission."""
         if not self.callers:
             return
-        django_request, actor = request._request, request.actor
+        http_request, actor = request._request, request.actor
         if actor.kind not in self.callers:
-            message = KEYS_ONLY if django_request.caller.is_browser_session else "This kind of key cannot be used here."
+            message = KEYS_ONLY if http_request.caller.is_browser_session else "This kind of key cannot be used here."
             raise Forbidden(message, "insufficient_scope")
         needed = operation.needs
-        django_request.scopes_used = tuple(islice(filter(actor.can, needed), 1))
-        if needed and not django_request.scopes_used:
+        http_request.scopes_used = tuple(islice(filter(actor.can, needed), 1))
+        if needed and not http_request.scopes_used:
             if (
-                django_request.caller.is_browser_session
-                and not resolve_hook(settings.PORTAL_WHO_DECIDES)(django_request.organization, needed)["role"]
+                http_request.caller.is_browser_session
+                and not resolve_hook(settings.PORTAL_WHO_DECIDES)(http_request.organization, needed)["role"]
             ):
                 # No role has the permission, so no member can grant it.
                 raise Forbidden(KEYS_ONLY, needed=needed)
@@ -202,12 +199,12 @@ class PortalView(APIView):
 
         The usual values of API clients skip DRF's negotiation, which is slow.
         """
-        django_request = cast(PortalRequest, request._request)
-        accept = django_request.META.setdefault("HTTP_ACCEPT", "*/*")
+        http_request = cast(PortalRequest, request._request)
+        accept = http_request.META.setdefault("HTTP_ACCEPT", "*/*")
         if force or accept in ("*/*", "application/json", ""):
             return JSON_ONLY, JSON_ONLY.media_type
-        accept = django_request.META["HTTP_ACCEPT"] = strip_refused_ranges(accept)
-        if not django_request.caller.is_browser_session and accepts_json(accept):
+        accept = http_request.META["HTTP_ACCEPT"] = strip_refused_ranges(accept)
+        if not http_request.caller.is_browser_session and accepts_json(accept):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # The shared renderer, by which views and ETags recognize JSON.
@@ -291,8 +288,7 @@ class PortalView(APIView):
 
     def cursor_page(self, request: ApiRequest, rows: QuerySet[Any], write: Callable[[Any], Any]) -> Response:
         """Return ``limit`` rows after ``cursor``, newest first by primary key."""
-        limit = page_limit(request)
-        cursors = Cursors.of_request(request)
+        limit, cursors = page_limit(request), Cursors.of_request(request)
         text = request.query_params.get("cursor")
         rows = (
             rows.order_by("-pk") if text is None else rows_after(rows, cursors.read(text, rows.model._meta.pk), "-pk")

@@ -10,8 +10,9 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.models import require_unchanged
 from apps.webhooks.models import EventOrigin, EventType, Subscription
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
 from apps.webhooks.types.catalogue import EVENT_NAME
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 from apps.webhooks.types.schemas import check_data, check_schema
 
 # A later version of the portal can declare more types with these prefixes.

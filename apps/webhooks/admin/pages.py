@@ -31,7 +31,7 @@ from apps.webhooks.models import (
     SweepPlace,
     WorkerBeat,
 )
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 
 
 @admin.register(EventType)

@@ -15,17 +15,17 @@ from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import ANY_KEY, PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
-from apps.webhooks.api.serializers import (
+from apps.webhooks.api.delivery_serializers import DeliverySerializer
+from apps.webhooks.api.endpoint_serializers import (
     CreateWebhookEndpointBody,
-    DeliverySerializer,
     EnableWebhookEndpointBody,
-    EventTypeSerializer,
     NewWebhookEndpointSerializer,
     RotateWebhookSecretBody,
     TestWebhookEndpointBody,
     UpdateWebhookEndpointBody,
     WebhookEndpointSerializer,
 )
+from apps.webhooks.api.event_serializers import EventTypeSerializer
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
 
 

@@ -17,11 +17,10 @@ from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
-from apps.webhooks.api.serializers import (
+from apps.webhooks.api.delivery_serializers import DeliverySerializer, DeliveryWithAttemptsSerializer
+from apps.webhooks.api.event_serializers import (
     AcceptedEventSerializer,
     AcceptedEventsSerializer,
-    DeliverySerializer,
-    DeliveryWithAttemptsSerializer,
     EventSerializer,
     EventWithDataSerializer,
     PublishEventBody,

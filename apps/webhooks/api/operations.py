@@ -10,27 +10,26 @@ from apps.base.rest.operations import (
     time_range_parameters,
 )
 from apps.base.rest.serializers import EmptyBody
-from apps.webhooks.api.serializers import (
-    AcceptedEventSerializer,
-    AcceptedEventsSerializer,
+from apps.webhooks.api.delivery_serializers import DeliverySerializer, DeliveryWithAttemptsSerializer
+from apps.webhooks.api.endpoint_serializers import (
     CreateWebhookEndpointBody,
-    DeliverySerializer,
-    DeliveryWithAttemptsSerializer,
     EnableWebhookEndpointBody,
-    EventSerializer,
-    EventTypeSerializer,
-    EventWithDataSerializer,
     NewWebhookEndpointSerializer,
-    PublishEventBody,
-    PublishEventsBody,
-    ReplayCountSerializer,
-    ReplaySerializer,
-    ReplayWebhookEndpointBody,
     RotateWebhookSecretBody,
     TestWebhookEndpointBody,
     UpdateWebhookEndpointBody,
     WebhookEndpointSerializer,
 )
+from apps.webhooks.api.event_serializers import (
+    AcceptedEventSerializer,
+    AcceptedEventsSerializer,
+    EventSerializer,
+    EventTypeSerializer,
+    EventWithDataSerializer,
+    PublishEventBody,
+    PublishEventsBody,
+)
+from apps.webhooks.api.replay_serializers import ReplayCountSerializer, ReplaySerializer, ReplayWebhookEndpointBody
 from apps.webhooks.models import DeliveryStatus
 from apps.webhooks.types import catalogue
 

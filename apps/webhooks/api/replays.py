@@ -10,7 +10,7 @@ from apps.base.rest.serializers import EmptyBody
 from apps.base.rest.views import PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
-from apps.webhooks.api.serializers import ReplaySerializer, ReplayWebhookEndpointBody
+from apps.webhooks.api.replay_serializers import ReplaySerializer, ReplayWebhookEndpointBody
 from apps.webhooks.models import Endpoint, ReplayJob
 
 

@@ -1,84 +1,28 @@
 """The built-in event types: name, description, JSON schema of ``data`` and a sample of it.
 
-Portal types are published by the portal itself and always follow this file; host types are a starting set for the host
-product, which operators can change. Schemas are JSON Schema draft 2020-12 with ``format`` checked.
+The portal publishes them, and they always follow this file; ``host_product_types`` has those of the host product.
+Schemas are JSON Schema draft 2020-12 with ``format`` checked.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-Schema = dict[str, Any]
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-class EventKind(NamedTuple):
-    """An event type: its description, the schema of its data and a valid sample."""
-
-    description: str
-    schema: Schema
-    sample: dict[str, Any]
-
-
-def text(max_length: int = 200) -> Schema:
-    """Return the schema of a non-empty text."""
-    return {"type": "string", "minLength": 1, "maxLength": max_length}
-
-
-def words(*allowed: str) -> Schema:
-    """Return the schema of an enumeration."""
-    return {"type": "string", "enum": list(allowed)}
-
-
-def identifier(prefix: str) -> Schema:
-    """Return the schema of a public id, such as ``key_`` and 22 letters and digits."""
-    return {"type": "string", "pattern": f"^{prefix}_[0-9A-Za-z]{{22}}$"}
-
-
-def optional(schema: Schema) -> Schema:
-    """Return the schema of a nullable value."""
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def described(schema: Schema, description: str) -> Schema:
-    """Return the schema of a field with its meaning, which generated documentation and client libraries show."""
-    return schema | {"description": description}
-
-
-def structure(required: dict[str, Schema], more: dict[str, Schema] | None = None, *, closed: bool = True) -> Schema:
-    """Return the schema of an object; a closed one allows no other properties."""
-    schema: Schema = {"type": "object", "properties": required | (more or {}), "required": list(required)}
-    return schema | {"additionalProperties": False} if closed else schema
-
-
-def kind(
-    description: str,
-    required: dict[str, Schema],
-    sample: dict[str, Any],
-    more: dict[str, Schema] | None = None,
-) -> EventKind:
-    """Return an event type whose data is an object with the required fields, and ``more`` as optional ones.
-
-    The object is open: the portal and a host product can add fields without a new version.
-    """
-    return EventKind(description, {"$schema": DIALECT} | structure(required, more, closed=False), sample)
-
-
-TIME: Schema = {"type": "string", "format": "date-time"}
-DAY: Schema = {"type": "string", "format": "date"}
-EMAIL: Schema = {"type": "string", "format": "email", "maxLength": 254}
-URL: Schema = {"type": "string", "format": "uri", "maxLength": 2048}
-WHOLE: Schema = {"type": "integer", "minimum": 0}
-AMOUNT: Schema = {"type": "string", "pattern": r"^-?\d{1,15}(\.\d{1,4})?$"}
-CURRENCY: Schema = {"type": "string", "pattern": "^[A-Z]{3}$"}
-MONEY: Schema = structure(
-    {
-        "amount": described(AMOUNT, "The amount as a decimal number in a string, so that no digit is lost."),
-        "currency": described(CURRENCY, "The currency (ISO 4217)."),
-    }
+from apps.webhooks.types.event_schemas import (
+    EMAIL,
+    IP_ADDRESS,
+    TIME,
+    URL,
+    WHOLE,
+    EventKind,
+    Schema,
+    described,
+    identifier,
+    kind,
+    optional,
+    text,
+    words,
 )
-IP_ADDRESS: Schema = {"type": "string", "minLength": 2, "maxLength": 45}
 
 USER = {
     "id": described(identifier("user"), "The user's id."),
@@ -235,129 +179,5 @@ PORTAL_EVENTS: dict[str, EventKind] = {
         ENDPOINT,
         ENDPOINT_SAMPLE | {"reason": "failing"},
         {"reason": described(words("gone", "failing"), "Why: it answered 410, or it failed for too long.")},
-    ),
-}
-
-CUSTOMER = described(optional(text(200)), "The customer, as the product names it.")
-TOTAL = described(MONEY, "The amount to pay.")
-REASON = described(text(), "Why it happened.")
-ORDER = {
-    "order_id": described(text(64), "The order's id in the product."),
-    "status": described(text(40), "The order's state, such as placed or shipped."),
-}
-ORDER_MORE = {
-    "customer": CUSTOMER,
-    "total": TOTAL,
-    "lines": described(
-        {
-            "type": "array",
-            "maxItems": 500,
-            "items": structure(
-                {
-                    "sku": described(text(64), "The article."),
-                    "quantity": described({"type": "integer", "minimum": 1}, "How many of it."),
-                },
-                {"price": described(MONEY, "The price of one.")},
-                closed=False,
-            ),
-        },
-        "The lines of the order.",
-    ),
-    "placed_at": described(TIME, "When the order was placed."),
-}
-ORDER_SAMPLE = {
-    "order_id": "ORD-10042",
-    "status": "placed",
-    "customer": "CUST-77",
-    "total": {"amount": "129.90", "currency": "EUR"},
-    "lines": [{"sku": "SKU-1", "quantity": 2, "price": {"amount": "64.95", "currency": "EUR"}}],
-    "placed_at": "2026-11-22T10:00:00Z",
-}
-INVOICE = {"invoice_id": described(text(64), "The invoice's id in the product."), "total": TOTAL}
-INVOICE_MORE = {
-    "order_id": described(optional(text(64)), "The order that it is for."),
-    "customer": CUSTOMER,
-    "due_on": described(DAY, "The day it is due."),
-    "paid_at": described(TIME, "When it was paid."),
-}
-INVOICE_SAMPLE = {
-    "invoice_id": "INV-2026-0042",
-    "total": {"amount": "129.90", "currency": "EUR"},
-    "order_id": "ORD-10042",
-    "customer": "CUST-77",
-    "due_on": "2026-12-22",
-}
-APPOINTMENT = {
-    "appointment_id": described(text(64), "The appointment's id in the product."),
-    "starts_at": described(TIME, "When it starts."),
-}
-APPOINTMENT_MORE = {
-    "ends_at": described(TIME, "When it ends."),
-    "subject": described(text(), "What it is about."),
-    "customer": CUSTOMER,
-    "location": described(text(), "Where it takes place."),
-}
-APPOINTMENT_SAMPLE = {
-    "appointment_id": "APP-311",
-    "starts_at": "2026-12-01T09:00:00Z",
-    "ends_at": "2026-12-01T09:30:00Z",
-    "subject": "Fitting",
-    "customer": "CUST-77",
-}
-
-HOST_PRODUCT_EVENTS: dict[str, EventKind] = {
-    "assessment.completed": kind(
-        _("A person finished an assessment."),
-        {
-            "assessment_id": described(text(64), "The assessment's id in the product."),
-            "completed_at": described(TIME, "When it was finished."),
-        },
-        {
-            "assessment_id": "ASM-905",
-            "completed_at": "2026-11-22T10:00:00Z",
-            "participant": "PART-12",
-            "score": 87.5,
-            "passed": True,
-        },
-        {
-            "participant": described(optional(text(200)), "Who took it, as the product names them."),
-            "score": described({"type": "number"}, "The score."),
-            "passed": described({"type": "boolean"}, "Whether it was passed."),
-        },
-    ),
-    "license.updated": kind(
-        _("A licence was granted, changed or ended."),
-        {
-            "license_id": described(text(64), "The licence's id in the product."),
-            "status": described(text(40), "The licence's state, such as active."),
-        },
-        {"license_id": "LIC-8", "status": "active", "product": "Pro", "seats": 25, "valid_until": "2027-11-22"},
-        {
-            "product": described(text(), "What is licensed."),
-            "seats": described(optional(WHOLE), "For how many people; null: any number."),
-            "valid_until": described(optional(DAY), "The last day; null: without end."),
-        },
-    ),
-    "order.created": kind(_("An order was placed."), ORDER, ORDER_SAMPLE, ORDER_MORE),
-    "order.updated": kind(_("An order was changed."), ORDER, ORDER_SAMPLE | {"status": "shipped"}, ORDER_MORE),
-    "order.cancelled": kind(
-        _("An order was cancelled."),
-        ORDER,
-        {"order_id": "ORD-10042", "status": "cancelled", "reason": "Customer's wish"},
-        ORDER_MORE | {"reason": REASON},
-    ),
-    "invoice.created": kind(_("An invoice was issued."), INVOICE, INVOICE_SAMPLE, INVOICE_MORE),
-    "invoice.paid": kind(
-        _("An invoice was paid in full."),
-        INVOICE,
-        INVOICE_SAMPLE | {"paid_at": "2026-11-30T08:15:00Z"},
-        INVOICE_MORE,
-    ),
-    "appointment.booked": kind(_("An appointment was booked."), APPOINTMENT, APPOINTMENT_SAMPLE, APPOINTMENT_MORE),
-    "appointment.cancelled": kind(
-        _("An appointment was cancelled."),
-        APPOINTMENT,
-        {"appointment_id": "APP-311", "starts_at": "2026-12-01T09:00:00Z", "reason": "Ill"},
-        APPOINTMENT_MORE | {"reason": REASON},
     ),
 }

@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.webhooks.models import EventOrigin, EventType
-from apps.webhooks.types.builtin_types import HOST_PRODUCT_EVENTS, PORTAL_EVENTS, EventKind
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
+from apps.webhooks.types.event_schemas import EventKind
+from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 
 EVERYTHING = "*"
 

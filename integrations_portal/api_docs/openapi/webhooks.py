@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.base.rest.fields import Schema, Timestamp, schema_of
-from apps.webhooks.api.serializers import schema_as_object
+from apps.webhooks.api.event_serializers import schema_as_object
 from apps.webhooks.models import EventType
 
 SIGNED = "Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks"
