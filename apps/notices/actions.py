@@ -27,8 +27,8 @@ def post(
 ) -> bool:
     """Post a notification once per dedupe key and return whether it is new; a periodic job sends the mail.
 
-    ``permission``: required to see it and to get the mail; empty for every member. Raises ValueError for a kind
-    without a text.
+    ``permission``: the permission that a member needs to see the notification and to get its mail; empty for every
+    member. Raises ValueError for a kind that has no text.
     """
     if kind not in TEXTS:
         raise ValueError(f"no text for notices of kind {kind!r}")
@@ -55,7 +55,7 @@ def was_notified(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
 def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", now: datetime | None = None) -> int:
     """Resolve the open notifications whose dedupe key starts with the prefix, and return how many.
 
-    ``kind``: only those of that kind; empty for any.
+    ``kind``: resolve notifications of this kind only; empty for every kind.
     """
     rows = Notice.objects.filter(organization_id=organization_id, dedupe_key__startswith=dedupe_prefix)
     if kind:

@@ -77,7 +77,7 @@ class Notice(OrgOwned):
         ]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["next_mail_at"], name="notice_to_mail", condition=models.Q(mailed_at=None)),
-            # Read by every page, however many are closed.
+            # For the open notifications on every page: the query must not slow down with the number of closed ones.
             models.Index(fields=["organization", "id"], name="notice_open", condition=OPEN),
             models.Index(fields=["organization", "id"], name="notice_by_org"),
         ]

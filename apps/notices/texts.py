@@ -15,7 +15,7 @@ TIME_SUFFIXES = ("_at", "_on")
 
 
 class NotificationText(NamedTuple):
-    """Title, text and link label; the first two take the notification's params."""
+    """Title, text and link label; title and text are formatted with the notification's params."""
 
     title: Promise
     text: Promise
@@ -159,7 +159,7 @@ TEXTS: dict[str, NotificationText] = {
     ),
 }
 
-# Texts that replace the kind's for a reason among the params.
+# Texts that replace the kind's default text if ``params["reason"]`` has this value.
 TEXTS_BY_REASON: dict[tuple[str, str], NotificationText] = {
     ("endpoint.disabled", "gone"): NotificationText(
         _("%(host)s was disabled"),
@@ -206,10 +206,10 @@ def _text_for(notice: Notice) -> NotificationText:
 
 
 def _fill(text: Promise, params: dict[str, Any]) -> str:
-    """Fill in the params; one missing in an older row becomes a dash, so that it does not break every page."""
+    """Return the text with its params. A param that an older row lacks becomes a dash, so that no page fails."""
     return str(text) % defaultdict(lambda: "–", {name: _format_param(name, value) for name, value in params.items()})
 
 
 def _format_param(name: str, value: Any) -> Any:
-    """Format times, recognized by the param's name: a key's name can look like a date."""
+    """Return the value of a param; times are recognized by the param's name, because a text can look like a date."""
     return readable(value) if name.endswith(TIME_SUFFIXES) else value

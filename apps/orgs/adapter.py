@@ -27,9 +27,9 @@ from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.device_names import stored_ip
 from apps.orgs.models import User
 
-# Session key: when the session began. It expires 30 days later, whatever its use.
+# Session key of the time at which the session began. The session expires 30 days later even if it is used.
 STARTED_AT_KEY = "began"
-# Session key, within one request: the browser had not signed in to this account before.
+# Session key that is set during the sign-in request if the browser had not signed in to this account before.
 NEW_BROWSER_KEY = "new_browser"
 NEW_BROWSER_MAIL_LIMIT = "10/d"
 FIRST_SIGN_IN_MAIL_LIMIT = "10/h"
@@ -52,7 +52,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def is_ajax(self, request: HttpRequest) -> bool:
-        """Return False, so that pages are served: allauth's JSON repeats what was typed, passwords included."""
+        """Return False, so that allauth responds with pages: its JSON contains the submitted values and passwords."""
         return False
 
     def get_client_ip(self, request: PortalRequest) -> str:
@@ -60,7 +60,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return stored_ip(request.client_address)
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Return whether the URL is a path of this site: no host, not even its own, and no scheme."""
+        """Return whether the URL is a path of this site, without a scheme and a host."""
         return bool(url) and is_local_path(str(url))
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
@@ -74,15 +74,16 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: PortalRequest, user: User) -> None:
         """Open the session under a new key and store when it began.
 
-        Refuses accounts that wait for their owner by every method: a passkey, single sign-on or a pending second step
-        would otherwise open the account to someone who had it before its address was changed.
+        Refuses an account whose address must be verified first, whatever the sign-in method. Otherwise a passkey,
+        single sign-on or a pending second step would give access to a user who had the account before its address was
+        changed.
         """
         if user.must_verify_address:
             _send_first_sign_in_link(request, user)
             message = _("The email address of this account is not verified yet. Open the link that we sent to it.")
             refusal = render(request, "account/sign_on_failed.html", {"message": message}, status=403)
             raise ImmediateHttpResponse(refusal)
-        # A first sign-in needs no notification: a mailed link led to it.
+        # The first sign-in is not reported as a new browser: it follows a link that was mailed to the user.
         is_new_browser = user.last_login is not None and not known_browsers.is_known(request, user)
         super().login(request, user)
         request.session[STARTED_AT_KEY] = time.time()
@@ -108,7 +109,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 def _can_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool:
-    """Return whether a mail can be sent: repeated sign-ins must not fill the owner's mailbox."""
+    """Return whether the rate limit allows another mail, so that repeated sign-ins do not fill the mailbox."""
     try:
         form_limits.check(request, group, rate, per=f"account {user.pk}")
     except RateLimited:
@@ -122,7 +123,7 @@ def _send_first_sign_in_link(request: PortalRequest | None, user: User) -> None:
 
 
 def is_local_path(url: str) -> bool:
-    """Return whether a URL is a path of this site that no browser interprets otherwise."""
+    """Return whether a URL is a path of this site in every browser; some read a backslash as a slash."""
     plain = url.startswith("/") and "\\" not in url and url.isprintable()
     return plain and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
@@ -132,12 +133,12 @@ def _method(record: dict[str, Any]) -> str:
 
 
 class Backend(AuthenticationBackend):
-    """Authenticates by the account's own address: a further, unconfirmed one can belong to someone else."""
+    """Authenticates by the primary address only: an unconfirmed secondary address can belong to someone else."""
 
     def authenticate(self, request: PortalRequest | None, **credentials: Any) -> AbstractBaseUser | None:
-        """Return the account, or None if it waits for its owner: then the right password mails a link to the address.
+        """Return the account, or None if its address must be verified first; the right password then mails a link.
 
-        The page is the same as for a wrong password, so it reveals nothing.
+        The response is the same as for a wrong password, so it does not reveal that there is an account.
         """
         user = super().authenticate(request, **credentials)
         if not isinstance(user, User) or not user.must_verify_address:

@@ -1,4 +1,4 @@
-"""Data export of an organization: its files, and the record that it was taken."""
+"""Data export of an organization: the rows of each file, and the action that records the export."""
 
 import uuid
 from collections.abc import Iterator
@@ -162,7 +162,7 @@ def record_export(*, actor: Actor) -> Organization:
     return organization
 
 
-# In the order of the archive.
+# The files of the archive, in order.
 FILES: dict[str, ExportProvider] = {
     "organization.jsonl": organization,
     "members.jsonl": members,

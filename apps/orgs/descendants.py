@@ -13,7 +13,7 @@ from apps.orgs.models import Invitation, Membership
 def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
     """Return the members that the creators added.
 
-    Only members that an API key added can have descendants here: what an invited member did counts as their own.
+    Only members that an API key added can have descendants: objects that an invited user creates are the user's own.
     """
     rows = Membership.objects.filter(organization_id=organization_id, created_by_id__in=creators)
     return [

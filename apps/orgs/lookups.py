@@ -8,7 +8,7 @@ from apps.base.errors import Conflict, NotFound
 from apps.base.identifiers import decode
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, OrganizationStatus
 
-# Kind of rows → the setting with the portal's own retention in days, which is also an organization's maximum.
+# Category of data → name of the setting with the portal's retention in days, which is the maximum for organizations.
 RETENTION_SETTINGS = {
     "audit": "RETENTION_DAYS_AUDIT",
     "calls": "RETENTION_DAYS_API_CALLS",
@@ -32,7 +32,7 @@ def platform_pk() -> uuid.UUID:
 def active_organization_pk(slug: str) -> uuid.UUID:
     """Return the primary key of an active organization; raise Conflict if it is suspended or closed.
 
-    For commands that create something, which would not work in another state.
+    For commands that create objects, which would not work in a suspended or closed organization.
     """
     key = organization_pk(slug)
     status = Organization.objects.values_list("status", flat=True).get(pk=key)
@@ -64,24 +64,24 @@ def longest_key_days(organization_id: uuid.UUID | None) -> int | None:
 
 
 def retention_field(category: str) -> str:
-    """Return the name of the organization's field for a kind of rows: audit, calls or deliveries."""
+    """Return the name of the organization's field with the retention of audit, calls or deliveries."""
     return f"retention_days_{category}"
 
 
 def retention_days(organization_id: uuid.UUID, category: str, maximum: int) -> int:
-    """Return the retention of a kind of rows in days: the organization's own setting, at most ``maximum``."""
+    """Return the retention of a category in days: the organization's own setting, at most ``maximum``."""
     rows = Organization.objects.filter(pk=organization_id)
     return min(rows.values_list(retention_field(category), flat=True).first() or maximum, maximum)
 
 
 def portal_retention_days(category: str) -> int:
-    """Return the portal's own retention of a kind in days."""
+    """Return the portal's retention of a category in days."""
     days: int = getattr(settings, RETENTION_SETTINGS[category])
     return days
 
 
 def shorter_retention_days(category: str) -> dict[uuid.UUID, int]:
-    """Return the organizations with a shorter retention of a kind than the portal's, with their days."""
+    """Return the days of each organization whose retention of a category is shorter than the portal's."""
     field = retention_field(category)
     rows = Organization.objects.filter(**{f"{field}__lt": portal_retention_days(category)})
     return dict(rows.values_list("pk", field))

@@ -190,7 +190,7 @@ def prepare_new_user(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def validate_each(values: dict[str, Any]) -> dict[str, Any]:
-    """Validate each user of a batch; invalid ones become refusals."""
+    """Validate each user of a batch; an invalid one is replaced by its error."""
     item_serializers = [CreateUserBody(data=item) for item in values["users"]]
     valid = iter(to_new_users([checker.validated_data for checker in item_serializers if checker.is_valid()]))
     return {"users": [invalid_from_detail(each.errors) if each.errors else next(valid) for each in item_serializers]}

@@ -1,1 +1,1 @@
-"""Sign-in and one's own account. Only the pages of allauth that ``apps/orgs/urls.py`` lists are served."""
+"""Sign-in and the user's own account. Of allauth's pages only those in ``apps/orgs/urls.py`` are served."""

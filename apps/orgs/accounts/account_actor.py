@@ -1,4 +1,4 @@
-"""The actor of changes to one's own account: a user in no organization, without a role."""
+"""The actor of changes to the user's own account: the user, without an organization and a role."""
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.requests import PortalRequest, source_of

@@ -17,10 +17,10 @@ Page = Callable[..., HttpResponseBase]
 
 
 def account_page(*, methods: tuple[str, ...] = READ_METHODS, confirmed: bool = False) -> Callable[[Page], Page]:
-    """Require a sign-in for a page of one's own account and set ``request.actor`` to the user.
+    """Require a sign-in for a page of the user's own account and set ``request.actor`` to the user.
 
     ``confirmed``: require a confirmation of identity within the last 15 minutes, also for GET; otherwise redirect to
-    the page that asks for it. A form that was sent too late is not stored, because it can contain a secret.
+    the page that asks for it. The data of a form that was sent later is dropped, because it can contain a secret.
     """
 
     def decorate(page: Page) -> Page:

@@ -1,4 +1,4 @@
-"""Changes to one's own account: name, address, password, sessions. The actor is the account's user.
+"""Changes to the user's own account: name, address, password, sessions. The actor is the user.
 
 A change is recorded in the audit log of each of the user's organizations, and the user gets a mail about changes
 that affect sign-in (docs/adr/0010).
@@ -52,7 +52,7 @@ def change_password(*, actor: Actor, password_hash: str) -> User:
     """Set a new password and end every session; the view renews the one of the request."""
     user = lock_account(actor)
     if user.password_is_provisional:
-        # Someone else can know the provisional password, and must not invalidate the links in the owner's mailbox.
+        # Another user can know the provisional password, and must not invalidate the links in the owner's mailbox.
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
     return _set_password(actor, user, password_hash, gettext_lazy("Your password was changed"))
 
@@ -112,7 +112,7 @@ def send_confirmation(*, actor: Actor) -> bool:
 
 @transaction.atomic
 def cancel_address_change(*, actor: Actor) -> None:
-    """Delete the new address that waits for confirmation."""
+    """Delete the new address that is not confirmed yet."""
     user = lock_account(actor)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
 
@@ -120,7 +120,7 @@ def cancel_address_change(*, actor: Actor) -> None:
 def confirm_address(*, actor: Actor, address_id: int) -> User:
     """Confirm an address, the account's own or its new one, after its mailed link was used.
 
-    Raises Conflict if the address no longer waits for confirmation, or belongs to another account by now.
+    Raises Conflict if the address was confirmed or deleted meanwhile, or belongs to another account.
     """
     try:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Pages that confirm one's identity by password, code, passkey or single sign-on."""
+"""Pages that confirm the user's identity by password, code, passkey or single sign-on."""
 
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.internal import auth
@@ -21,7 +21,7 @@ RATE_LIMIT = "10/m"
 
 @account_page(methods=FORM_METHODS)
 def confirm(request: PortalRequest) -> HttpResponse:
-    """Ask for a password or code, then redirect to ``next``; without it show that the window can be closed."""
+    """Ask for a password or code, then redirect to ``next``; without ``next``, say that the window can be closed."""
     form = ConfirmForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         return continue_to_next(request)

@@ -29,7 +29,7 @@ def lock_addresses(emails: Sequence[str]) -> None:
 
 
 def check_address_free(email: str) -> None:
-    """Raise Invalid if the address belongs to an account, as its own or as a further, confirmed one."""
+    """Raise Invalid if the address is the primary or a confirmed secondary address of an account."""
     if account_of_address(email) is not None:
         raise Invalid.field("email", TAKEN)
 
@@ -45,14 +45,14 @@ def check_not_member(organization_id: uuid.UUID, email: str, exclude: Membership
 
 
 def has_confirmed_address(user: User) -> bool:
-    """Return whether the account's own address is confirmed."""
+    """Return whether the account's primary address is confirmed."""
     return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
 
 
 def account_of_address(email: str) -> User | None:
-    """Return the account that an address belongs to, as its own or as a further, confirmed one.
+    """Return the account whose primary or confirmed secondary address this is, or None.
 
-    Accounts that only claim the address (``UserManager``) do not count.
+    Provisional accounts do not count, because they don't own their address (``UserManager``).
     """
     own = User.objects.address_owner(email)
     if own is not None:

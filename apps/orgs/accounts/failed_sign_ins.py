@@ -1,7 +1,7 @@
 """Failed sign-ins: counted, recorded in groups, and mailed to the account's owner if codes are guessed.
 
-To bound the log, an account and network get an entry at the first failure of an hour and at the tenth, hundredth and
-so on. Nothing that was typed is stored: users type passwords into the wrong field.
+To keep the log small, only the first, tenth, hundredth … failure of an account and network within an hour is recorded.
+Nothing that was typed is stored: users type passwords into the wrong field.
 """
 
 from dataclasses import replace
@@ -19,8 +19,9 @@ from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.models import User
 
 FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
+# Rates that are never reached, for counting.
 PER_HOUR, PER_DAY = "1000000/h", "1000000/d"
-# Entries an hour for addresses without an account, over all callers.
+# Maximum entries per hour for addresses without an account, for all clients together.
 MAX_UNKNOWN_PER_HOUR = 100
 MAIL_AT_COUNTS = (5, 50, 500)
 MAIL_LIMIT = "3/d"
@@ -59,12 +60,12 @@ def record_failure(request: PortalRequest, step: Step, user: User | None = None)
 
 
 def record_wrong_password(request: PortalRequest, user: User | None) -> None:
-    """Note a wrong password, or any password for an address without an account that can sign in."""
+    """Record a wrong password, or any password for an address without an account that can sign in."""
     record_failure(request, Step.PASSWORD, user)
 
 
 def record_wrong_code(request: PortalRequest, user: User, code: str) -> None:
-    """Note a wrong code after a right password; from the fifth within a day the account's owner gets mails."""
+    """Record a wrong code after a right password; from the fifth within a day the account's owner gets mails."""
     step = Step.TOTP if second_step.looks_like_totp(code) else Step.RECOVERY_CODE
     record_failure(request, step, user)
     count = form_limits.count(request, "wrong-codes", PER_DAY, per=f"account {user.pk}")
@@ -73,7 +74,7 @@ def record_wrong_code(request: PortalRequest, user: User, code: str) -> None:
 
 
 def record_wrong_confirmation(request: PortalRequest) -> None:
-    """Note a wrong password or code of a signed-in user who was asked to confirm their identity."""
+    """Record a wrong password or code of a signed-in user who was asked to confirm their identity."""
     user: User = request.user
     record_failure(request, Step.CONFIRMATION, user)
     if second_step.is_blocked(user):
@@ -81,7 +82,7 @@ def record_wrong_confirmation(request: PortalRequest) -> None:
 
 
 def _actor(request: PortalRequest, step: Step, user: User | None) -> Actor:
-    """Return the user of a confirmation as the actor; of a sign-in the actor is unknown, so it is the system."""
+    """Return the actor of the entry: the user who confirms their identity, or the system for a failed sign-in."""
     if step == Step.CONFIRMATION and user is not None:
         return account_actor(request, user)
     return replace(system(label="Sign-in"), **source_of(request))

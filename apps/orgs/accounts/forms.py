@@ -1,4 +1,4 @@
-"""Forms of sign-in and of one's own account."""
+"""Forms of sign-in and of the user's own account."""
 
 import json
 import struct
@@ -163,7 +163,7 @@ class RenamePasskeyForm(forms.Form):
     name = PlainTextField(label=_("Name"), max_length=60)
 
 
-# One's own account
+# The user's own account
 
 
 class NameForm(forms.Form):

@@ -1,7 +1,7 @@
-"""Browsers that an account signed in from before: each stores that itself, in a cookie that can't be forged.
+"""Browsers that signed in to an account before, recognized by a keyed digest of the account in a cookie.
 
 The server stores nothing, so nothing has to be deleted. A change of password or signing out everywhere makes all of the
-account's browsers unknown: a browser of an attacker must not stay known.
+account's browsers unknown again, because one of them can be an attacker's.
 """
 
 from django.conf import settings
@@ -11,7 +11,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from apps.orgs.models import User
 
 COOKIE = "__Host-known" if settings.SESSION_COOKIE_SECURE else "known"
-# The longest lifetime of a cookie in browsers.
+# Browsers limit the lifetime of a cookie to 400 days.
 MAX_AGE_SECONDS = 400 * 24 * 3600
 # Accounts stored in one browser: users share computers.
 MAX_ACCOUNTS = 8
@@ -19,13 +19,13 @@ SEPARATOR = "."
 
 
 def is_known(request: HttpRequest, user: User) -> bool:
-    """Return whether the account signed in from this browser since all of its sessions were last ended."""
+    """Return whether the browser signed in to the account since all of its sessions were last ended."""
     digest = _account_digest(user)
     return any(constant_time_compare(digest, each) for each in _cookie_digests(request))
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """Store the account in the browser's cookie, before the accounts that it already has."""
+    """Add the account to the browser's cookie, before the accounts that it already contains."""
     digest = _account_digest(user)
     digests = [digest, *(each for each in _cookie_digests(request) if each != digest)]
     response.set_cookie(
@@ -44,5 +44,5 @@ def _cookie_digests(request: HttpRequest) -> list[str]:
 
 
 def _account_digest(user: User) -> str:
-    """Return a keyed digest of the account, which does not reveal the account."""
+    """Return a keyed digest of the account, from which the account cannot be derived."""
     return salted_hmac("orgs.browsers", f"{user.pk}:{user.session_epoch}", algorithm="sha256").hexdigest()

@@ -12,8 +12,8 @@ class ResetTokens(PasswordResetTokenGenerator):
 
     An address that was changed and changed back counts as changed.
 
-    Django's tokens also expire at the next sign-in, and allauth's with every further address: anyone who knows a
-    provisional password could keep the owner of the mailbox from ever using a link.
+    Django's tokens also expire at the next sign-in, and allauth's when an address is added: a user who knows a
+    provisional password could make every link in the owner's mailbox invalid.
     """
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:

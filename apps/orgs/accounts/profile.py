@@ -1,4 +1,4 @@
-"""Pages of one's own name, address and password."""
+"""Pages that change the user's own name, address and password."""
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.contrib import messages
@@ -24,7 +24,7 @@ MAIL_LIMIT = "10/h"
 
 @account_page(methods=FORM_METHODS)
 def profile(request: PortalRequest) -> HttpResponse:
-    """Change one's own name."""
+    """Change the user's own name."""
     form = NameForm(request.POST if request.method == "POST" else None, initial={"name": request.user.name})
     if form.is_valid():
         actions.rename_account(actor=request.actor, name=form.cleaned_data["name"])
@@ -70,9 +70,9 @@ def _handle_unconfirmed(request: PortalRequest) -> HttpResponse:
 
 
 def confirm_address(request: PortalRequest, key: str) -> HttpResponse:
-    """Confirm an address by its mailed link; a new address only if signed in to its account.
+    """Confirm an address by its mailed link; for a new address, the user must be signed in to its account.
 
-    Otherwise the owner of a mailbox could be tricked into confirming it for someone else's account.
+    Otherwise the owner of a mailbox could be tricked into confirming it for another user's account.
     """
     check_method(request, FORM_METHODS)
     form_limits.check(request, "confirm-address", "30/m")

@@ -1,4 +1,4 @@
-"""Provisional accounts: created by someone else for an address, until the owner of the mailbox confirms it."""
+"""Provisional accounts, which an organization created for an address that its owner has not confirmed yet."""
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -16,9 +16,9 @@ from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
 def end_provisional_access(user: User, *, keep_password: bool) -> None:
     """Remove what was set on a provisional account before its owner confirmed the address; others are unchanged.
 
-    Sessions, passkeys, TOTP, recovery codes, identities and further addresses are removed and, unless
-    ``keep_password``, the password, which someone else can know. The account owns its address afterward; raises
-    Conflict if another account owns it by now.
+    Sessions, passkeys, TOTP, recovery codes, identities and secondary addresses are removed and, unless
+    ``keep_password``, the password, which another user can know. The account owns its address afterward. Raises
+    Conflict if another account owns it.
     """
     with transaction.atomic():
         locked = User.objects.select_for_update().get(pk=user.pk)
@@ -49,9 +49,9 @@ def _save_as_address_owner(user: User) -> None:
 
 
 def offer_reserved_memberships(owner: User) -> None:
-    """Ask the owner of an address by mail to take over the memberships that organizations created for it.
+    """Mail the owner of an address an offer to take over the memberships that organizations created for it.
 
-    Memberships whose last link still works get no other one (``token_emails``).
+    A membership whose last link still works gets no new one (``token_emails``).
     """
     offered = Invitation.objects.acceptable(timezone.now()).filter(membership__user=OuterRef("pk"))
     for account in User.objects.provisional_accounts(owner.email).exclude(Exists(offered)):
@@ -60,10 +60,10 @@ def offer_reserved_memberships(owner: User) -> None:
 
 
 def enqueue_membership_offer(account: User) -> None:
-    """Queue a mail about an account that an organization created for the address.
+    """Queue a mail that offers the membership of a provisional account to the owner of its address.
 
-    It is sent only if there is an account elsewhere. That is looked up when it is sent, so that neither the response
-    nor its time reveals it to the organization.
+    The mail is sent only if another account owns the address. That is looked up when the mail is sent, so that neither
+    the response nor its time reveals to the organization whether there is one.
     """
     outbox.enqueue_link(to=account.email, template="place", regarding=str(account.pk))
 

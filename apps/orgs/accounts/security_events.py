@@ -30,14 +30,14 @@ def record_everywhere(
     changes: dict[str, list[Any]] | None = None,
     outcome: str = Outcome.SUCCESS,
 ) -> None:
-    """Write an audit entry in each organization of the user; for operators and users without one, in the vendor's."""
+    """Write an audit entry in each organization of the user; for operators and users without one, in the platform's."""
     targets = [(each.organization_id, each.user_public_id) for each in memberships_of(user)]
     if user.is_staff or not targets:
         platform = Organization.objects.values_list("pk", flat=True).get(slug=PLATFORM_SLUG)
         targets.append((platform, user.public_id))
     for organization_id, user_id in targets:
         audit.record(
-            # An organization knows the user by the id of its own membership.
+            # Each organization identifies the user by the id of its membership.
             actor=replace(actor, id=user_id) if actor.id == user.public_id else actor,
             action=action,
             target_kind="user",
@@ -74,7 +74,7 @@ def mail_wrong_codes(*, actor: Actor, user: User) -> None:
 
 @transaction.atomic
 def record_failed_sign_in(*, actor: Actor, user: User | None, step: str, count: int) -> None:
-    """Record ``count`` failed sign-ins; for an unknown account in the vendor's log only."""
+    """Record ``count`` failed sign-ins; those of an unknown account in the platform's log only."""
     changes: dict[str, list[Any]] = {"step": [None, step], "failures": [None, count]}
     if user is not None:
         record_everywhere(actor, user, "session.sign_in_failed", changes, Outcome.FAILURE)

@@ -31,7 +31,7 @@ class SessionLifeMiddleware:
             self._check_age(request)
         response = self.get_response(request)
         if request.user.is_authenticated and not known_browsers.is_known(request, request.user):
-            # After a change of password the browser that stays signed in must be known again.
+            # A change of password makes all browsers unknown, also the one that stays signed in.
             known_browsers.remember(request, response, request.user)
         if request.path_info.startswith(ACCOUNT_PREFIX):
             response.setdefault("Cache-Control", "no-store, private")

@@ -1,4 +1,4 @@
-"""The page of one's own sessions."""
+"""The page of the user's own sessions."""
 
 from allauth.usersessions.models import UserSession
 from django.contrib import messages

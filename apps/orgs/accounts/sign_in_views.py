@@ -35,17 +35,17 @@ from apps.orgs.models import User
 
 # Limits per network (IPv6: per /64).
 SIGN_IN_LIMIT, RESET_LIMIT, PASSKEY_LIMIT, CODE_LIMIT = "30/m", "20/m", "30/m", "30/m"
-# Limits per address, with or without an account: wrong passwords, and attempts of any kind, which bounds bursts.
+# Limits per email address, whether or not it has an account: of wrong passwords, and of all attempts.
 FAILURE_LIMIT, ATTEMPT_LIMIT = "10/5m", "60/5m"
 MAIL_LIMIT = "10/h"
-# The shortest time of a refused sign-in: longer than recording and mailing take for an existing account, so that the
-# time does not reveal whether there is one.
+# Minimum response time of a refused sign-in. It is longer than recording and mailing take for an existing account, so
+# that the response time does not reveal whether there is one.
 MIN_RESPONSE_SECONDS = 0.15
 PASSKEY = "passkey"
 
 
 class SignIn(LoginView):
-    """Address and password. An unknown address and a wrong password get the same response in the same time."""
+    """The sign-in page. An unknown address and a wrong password get the same response in the same time."""
 
     request: PortalRequest
 
@@ -79,7 +79,7 @@ class SignIn(LoginView):
         """Count the failure."""
         form_limits.count_failure(self.request, "sign-in-failures", FAILURE_LIMIT, per=self._limit_key)
         if self.request.POST.get("login") and self.request.POST.get("password"):
-            # As the form cleaned it: PostgreSQL refuses what the form refused, such as NUL.
+            # The cleaned value, because PostgreSQL refuses characters that the form refuses, such as NUL.
             found = User.objects.find_by_address(form.cleaned_data.get("login", ""))
             # The log of an organization that created a provisional account must not reveal sign-ins elsewhere.
             failed_sign_ins.record_wrong_password(
@@ -96,7 +96,7 @@ class SignIn(LoginView):
 
 
 class SecondStep(AuthenticateView):
-    """The code or key after the password."""
+    """The page that asks for a code or passkey after the password."""
 
     request: PortalRequest
 
@@ -112,7 +112,7 @@ class SecondStep(AuthenticateView):
         return super().dispatch(request, *args, **options)
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """Note the failure."""
+        """Record the failure."""
         user, code = self.stage.login.user, self.request.POST.get("code")
         if code:
             failed_sign_ins.record_wrong_code(self.request, user, code)
@@ -147,7 +147,7 @@ class PasskeySignIn(LoginWebAuthnView):
         return response
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """Note the failure; the account is unknown."""
+        """Record the failure; the account is unknown."""
         failed_sign_ins.record_failure(self.request, failed_sign_ins.Step.PASSKEY)
         return super().form_invalid(form)
 
@@ -164,7 +164,7 @@ class PasskeySignIn(LoginWebAuthnView):
 
 
 def reset_password(request: PortalRequest) -> HttpResponse:
-    """Request a link by mail. The account is looked up when the mail is sent, so the page reveals nothing."""
+    """Request a link by mail. The account is looked up when the mail is sent, so the response does not reveal it."""
     check_method(request, FORM_METHODS)
     form = ResetForm(request.POST if request.method == "POST" else None)
     limits = [("reset", RESET_LIMIT, "")]

@@ -1,4 +1,4 @@
-"""Changes to two-step sign-in of one's own account: authenticator app, passkeys, recovery codes."""
+"""Changes to two-step sign-in of the user's own account: authenticator app, passkeys, recovery codes."""
 
 from typing import Any
 

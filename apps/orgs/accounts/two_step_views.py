@@ -57,7 +57,7 @@ def show_recovery_codes(request: PortalRequest, codes: list[str]) -> HttpRespons
 
 @account_page(methods=FORM_METHODS, confirmed=True)
 def turn_on_totp(request: PortalRequest) -> HttpResponse:
-    """The authenticator app: its secret as a picture and as text, and a code that proves it."""
+    """Show the secret of a new authenticator app as QR code and text; add the app if the code is right."""
     if _is_unconfirmed(request):
         return _confirm_address_first(request)
     if Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
@@ -68,7 +68,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
     if form.is_valid():
         codes = two_step_actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
         sessions.keep_signed_in(request, _reload_user(request))
-        # The code that proved the app is one of this session.
+        # The code also confirms the user's identity in this session.
         sessions.record_confirmation(request, "mfa")
         messages.success(request, _("Two-step sign-in is on."))
         return show_recovery_codes(request, codes) if codes else redirect("mfa_index")
@@ -112,7 +112,7 @@ def recovery_codes(request: PortalRequest) -> HttpResponse:
 
 @account_page()
 def passkeys(request: PortalRequest) -> HttpResponse:
-    """List the passkeys of one's own account."""
+    """List the user's own passkeys."""
     rows = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.WEBAUTHN).order_by("pk")
     context = {"authenticators": rows, "passkeys_possible": passkeys_possible()}
     return render(request, "mfa/webauthn/authenticator_list.html", context)

@@ -1,1 +1,1 @@
-"""Invitations: sent, accepted, revoked."""
+"""Sending, accepting and revoking invitations."""

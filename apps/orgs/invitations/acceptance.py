@@ -37,8 +37,8 @@ def find_invitation(digest: str) -> Invitation | None:
 def account_for(invitation: Invitation) -> User | None:
     """Return the account that owns the invitation's address, else the provisional account that will own it.
 
-    That is the account that the organization created itself, or an older one in use. Provisional accounts of other
-    organizations do not count: accepting here must neither join those nor show there.
+    That is the provisional account of this organization, or another one that is in use. Other organizations' unused
+    ones do not count: accepting must not add the user to those organizations, nor be visible in them.
     """
     found = account_of_address(invitation.email)
     if found is not None:
@@ -49,10 +49,10 @@ def account_for(invitation: Invitation) -> User | None:
 
 
 def needs_password(account: User | None, email: str) -> bool:
-    """Return whether the link alone sets the password: there is no account, or its address is unconfirmed.
+    """Return whether accepting requires a new password: there is no account, or its address is unconfirmed.
 
-    The link proves as much as a password reset does, for the account's own address only. Operators' and inactive
-    accounts are excluded.
+    The link proves as much as that of a password reset, so it can set the password of the account with this primary
+    address; operators' and inactive accounts are excluded.
     """
     if account is None:
         return True
@@ -99,7 +99,7 @@ def _reload_open(digest: str) -> Invitation:
 
 
 def _joining_user(actor: Actor, invitation: Invitation, account: NewAccount | None) -> User:
-    """Return the account that joins: that of the address, created or taken over if it is unconfirmed."""
+    """Return the account that becomes a member; it is created if missing, and activated if it is unconfirmed."""
     owner = account_for(invitation)
     if owner is not None and connection.vendor == "postgresql":
         owner = User.objects.select_for_update().get(pk=owner.pk)
@@ -118,7 +118,7 @@ def _joining_user(actor: Actor, invitation: Invitation, account: NewAccount | No
 
 
 def _create_account(email: str, account: NewAccount) -> User:
-    # Another account can have the address as a further one that was never confirmed.
+    # Another account can have added the address as a secondary one without ever confirming it.
     EmailAddress.objects.filter(email__in=email_spellings(email), verified=False, primary=False).delete()
     user = User(email=email, name=account.name, password=account.password_hash)
     user.save(force_insert=True)

@@ -1,4 +1,4 @@
-"""Rate limits of invitations, which are mails to addresses that the recipients did not enter."""
+"""Rate limits of invitation mails, whose recipients did not ask for them."""
 
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits

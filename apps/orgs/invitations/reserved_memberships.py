@@ -1,4 +1,4 @@
-"""Memberships that an organization created for an address before its owner accepted an invitation."""
+"""Reserved memberships: an organization created them for an address before its owner accepted an invitation."""
 
 from django.utils.translation import gettext as _
 
@@ -9,13 +9,13 @@ from apps.orgs.roles import RANK
 
 
 def reserved_membership(invitation: Invitation) -> Membership | None:
-    """Return the membership of a provisional account with the invitation's address, or None."""
+    """Return the organization's membership of a provisional account with the invitation's address, or None."""
     rows = Membership.objects.filter(organization_id=invitation.organization_id, user__password_is_provisional=True)
     return rows.with_address(invitation.email).select_related("user").first()
 
 
 def join_organization(invitation: Invitation, user: User, reserved: Membership | None) -> Membership:
-    """Return the membership of the user who accepted, with the invited role if that is higher.
+    """Return the membership of the user who accepted: existing, reserved or new, with the invited role if higher.
 
     ``reserved``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict
     for a member whose role the invitation does not raise.
@@ -43,7 +43,7 @@ def raises_role(invitation: Invitation, membership: Membership) -> bool:
 
 
 def _transfer(membership: Membership, user: User) -> Membership:
-    """Move a membership to the user and delete its provisional account, whose id stays the member's public id."""
+    """Move a reserved membership to the user, keep its public id, and delete its provisional account."""
     provisional = membership.user
     membership.earlier_id, membership.user = membership.public_user_pk, user
     membership.save(update_fields=["earlier_id", "user"])

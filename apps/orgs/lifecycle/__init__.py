@@ -1,1 +1,1 @@
-"""An organization's life: created, suspended, closed, exported, purged."""
+"""Life cycle of organizations: creation, suspension, closing and purging, and the page of the data export."""

@@ -1,4 +1,4 @@
-"""Closing an organization, by an owner; and reopening it, by the vendor, until its data are purged."""
+"""Closing an organization, by an owner; and reopening it, by an operator, until its data are purged."""
 
 import uuid
 from datetime import timedelta

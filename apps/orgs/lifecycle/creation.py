@@ -18,7 +18,7 @@ from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str) -> tuple[Organization, User]:
     """Create an organization and its owner; the owner's account is created if there is none yet.
 
-    Provisional access to an existing account ends: a password that someone else set must not open the organization.
+    Ends provisional access to an existing account: a password that another user chose must not open the organization.
     """
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))

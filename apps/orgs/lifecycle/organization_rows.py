@@ -1,4 +1,4 @@
-"""Shared parts of the actions on an organization: row lock, permission checks."""
+"""What the actions on an organization share: the row lock and the checks."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Suspending and resuming an organization, by the vendor, with a reason that its members can read."""
+"""Suspending and resuming an organization, by an operator, with a reason that its members can read."""
 
 import uuid
 from typing import Any
@@ -77,7 +77,7 @@ def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
 
 
 def set_status(organization: Organization, status: str, reason: str, **more: Any) -> None:
-    """Save the status, then make the gate read the organization again."""
+    """Save the status, and invalidate what the key check cached about the organization."""
     values = {"status": status, "status_reason": reason, **more}
     for name, value in values.items():
         setattr(organization, name, value)

@@ -1,1 +1,1 @@
-"""Outgoing mail: queued in the transaction of its cause, sent by a periodic job."""
+"""Outgoing mail: queued in the transaction of the change that it reports, sent by a periodic job."""

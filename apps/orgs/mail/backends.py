@@ -48,7 +48,7 @@ class _TimeLimitedSMTP(smtplib.SMTP):
 
 
 class _TimeLimitedSMTPOverTls(_TimeLimitedSMTP, smtplib.SMTP_SSL):
-    """The same over implicit TLS."""
+    """The same client over implicit TLS."""
 
 
 class EmailBackend(smtp.EmailBackend):

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 BATCH = 50
 # More notifications than this of one organization at once are combined into one mail per member.
 MAX_SINGLE_MAILS = 3
-# For this long after a mail, more than that many notifications wait and are combined.
+# For this long after a mail, notifications above that number wait until they are combined into the next mail.
 QUIET_PERIOD = timedelta(minutes=5)
 QUIET_LOOKBACK = timedelta(days=2)
 MAX_NOTICES_PER_RUN = 500
@@ -122,7 +122,7 @@ def _enqueue_mail(member: Membership, template: str, notices: list[Notice]) -> N
 
 # The periodic job orgs.send_mail (apps.py).
 def send_due_mail() -> int:
-    """Send due mail for up to 20 seconds, with backoff for failures; return how many were sent.
+    """Send due mail for up to 20 seconds, with backoff after failures; return how many were sent.
 
     Raises JobFailed if the server cannot be reached: every other mail would only time out too.
     """

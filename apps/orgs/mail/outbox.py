@@ -1,4 +1,4 @@
-"""Queueing of mail as rows, in the transaction of its cause; a periodic job sends it."""
+"""Queueing of mail as rows, in the transaction of the change that it reports; a periodic job sends it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Recipients of notification mail: an organization chooses them for four groups, and members can decline."""
+"""Recipients of notification mail: an organization chooses them for each group, and members can decline groups."""
 
 from typing import Any
 
@@ -43,8 +43,8 @@ def group_of(kind: str) -> str:
 def recipients(notice: Notice, members: list[Membership]) -> list[Membership]:
     """Return the members who get the mail of a notification.
 
-    Those that the organization chose, else those whose role has the permission; without members who declined. Owners
-    always get security mail, and mail that has no other recipient.
+    These are the members that the organization chose for the group, by default those whose role has the notification's
+    permission, without those who declined the group. Owners always get security mail, and mail without a recipient.
     """
     group = group_of(notice.kind)
     chosen = (notice.organization.mail_recipients or {}).get(group)

@@ -1,6 +1,6 @@
 """Mails with a token link: rendered when they are sent, so that no row contains a link.
 
-The page that requested one does not look the account up, so that its time reveals nothing about the address.
+The page that requests a mail does not look the account up, so that its response time reveals nothing about the address.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def render(row: OutgoingMail) -> RenderedMail:
 
 
 def _password_reset(row: OutgoingMail) -> RenderedMail:
-    """Return the mail to the account's own address: anyone who knew a password can have added a further one."""
+    """Return the mail to the account's primary address: a secondary one can have been added by an attacker."""
     user = User.objects.filter(pk=row.regarding).first() if row.regarding else _account_for_reset(row)
     if user is None or not user.is_active:
         return None
@@ -42,7 +42,7 @@ def _account_for_reset(row: OutgoingMail) -> User | None:
 
 
 def _first_sign_in(row: OutgoingMail) -> RenderedMail:
-    """Return the mail to an account that waits for its owner, after its provisional password was used."""
+    """Return the mail to an account whose address must be verified, after its provisional password was used."""
     user = User.objects.filter(pk=row.regarding, email=row.to, is_active=True).first()
     if user is None or not user.must_verify_address or User.objects.address_owner(row.to) is not None:
         return None
@@ -65,8 +65,8 @@ def _invitation(row: OutgoingMail) -> RenderedMail:
 def _membership_offer(row: OutgoingMail) -> RenderedMail:
     """Return the mail to the owner of an account whose address an organization added as a member.
 
-    The link lets the owner take over that membership. None without an account elsewhere: then the first sign-in sends
-    a link.
+    The link moves that membership to the owner's account. Return None if no account owns the address: then a link is
+    sent at the first sign-in.
     """
     now = timezone.now()
     rows = Membership.objects.filter(user=UUID(row.regarding), user__email=row.to, user__password_is_provisional=True)

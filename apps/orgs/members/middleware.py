@@ -74,7 +74,7 @@ def _enter_for_support(request: PortalRequest, slug: str) -> None:
     if request.method not in READ_METHODS:
         raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
     request.support_access, request.organization = access, access.organization
-    # An unsaved row, so that pages which read the role find the lowest one.
+    # Not saved: pages that read the role get the lowest one.
     request.membership = Membership(organization=access.organization, user=request.user, role=Role.VIEWER)
     request.actor = support_session.actor_of(request, access)
     support_session.count_page(access)
@@ -108,7 +108,7 @@ def actor_for_api(request: PortalRequest) -> AuthResult | None:
         return AuthResult(refusal=error)
     refusal = _refusal(membership)
     if refusal is None:
-        # The page template shows these; a refused user must not see them.
+        # The page template shows them, which a refused user must not see.
         request.membership, request.organization = membership, membership.organization
     return AuthResult(actor=actor_of(request, membership), refusal=refusal)
 

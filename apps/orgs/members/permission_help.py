@@ -1,4 +1,4 @@
-"""Whom a user can ask for a missing permission, for the page of the refusal."""
+"""Members whom a user can ask for a missing permission, for the error page 403."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -159,13 +159,13 @@ class MembershipQuerySet(OrgQuerySet["Membership"]):
         return self.filter(Q(earlier_id=key) | Q(earlier_id=None, user_id=key)) if key is not None else self.none()
 
     def with_address(self, email: str) -> Self:
-        """Filter by the user's own address or a further address that the user confirmed."""
-        further = Q(user__emailaddress__email__in=email_spellings(email), user__emailaddress__verified=True)
-        return self.filter(Q(user__email__in=email_spellings(email)) | further)
+        """Filter by the user's primary address or a secondary address that the user confirmed."""
+        secondary = Q(user__emailaddress__email__in=email_spellings(email), user__emailaddress__verified=True)
+        return self.filter(Q(user__email__in=email_spellings(email)) | secondary)
 
 
 class Membership(OrgOwned, CreatedBy):
-    """One user in one organization, with a role; the creator created the account or sent the invitation."""
+    """A user's role in an organization; ``created_by_…`` tells who created the account or sent the invitation."""
 
     id_prefix = "mem"
 
@@ -197,12 +197,12 @@ class Membership(OrgOwned, CreatedBy):
 
     @property
     def public_user_pk(self) -> uuid.UUID:
-        """The account key behind the id under which the organization knows the user."""
+        """The primary key in ``user_public_id``: the account's own, or that of the account it replaced."""
         return self.earlier_id or self.user_id
 
     @property
     def user_public_id(self) -> str:
-        """The ``user_…`` id of the member; it does not change when another account takes the membership over."""
+        """The ``user_…`` id of the member; it does not change when the membership moves to another account."""
         return encode(User.id_prefix, self.public_user_pk)
 
     @property
@@ -219,7 +219,7 @@ class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):
         return self.filter(ended_at=None, until__gt=now)
 
     def expired(self, now: datetime) -> Self:
-        """Filter to the expired sessions whose end is not recorded yet."""
+        """Filter to the expired sessions that a periodic job has not ended yet."""
         return self.filter(ended_at=None, until__lte=now)
 
 

@@ -17,8 +17,8 @@ from apps.base.text.email_validation import email_spellings, normalize_email
 class UserManager(BaseUserManager["User"]):
     """Creates and finds accounts; addresses are stored in canonical spelling, and one address has one account.
 
-    A provisional account, created through the API or moved to the address by it, only claims its address: any number
-    of accounts can, until the owner of the mailbox confirms the address.
+    A provisional account is one that the API created or moved to another address. It does not own the address: any
+    number of provisional accounts can have the same one, until the owner of the mailbox confirms it.
     """
 
     def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
@@ -29,7 +29,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **values: Any) -> "User":
-        """Save an operator of the vendor (Django requires this name)."""
+        """Save an operator (Django requires this name)."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **values)
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -40,15 +40,15 @@ class UserManager(BaseUserManager["User"]):
         return found
 
     def find_by_address(self, email: str) -> "User | None":
-        """Return the account of an address in any spelling, else the first provisional account that claims it."""
+        """Return the account that owns an address in any spelling, else the first provisional account with it."""
         return self.address_owner(email) or self.provisional_accounts(email).first()
 
     def address_owner(self, email: str) -> "User | None":
-        """Return the account that owns the address; provisional accounts do not."""
+        """Return the account that owns the address, or None; provisional accounts own none."""
         return next(iter(self.address_owners(email)), None)
 
     def address_owners(self, email: str) -> "list[User]":
-        """Return the account that owns the address, then older accounts whose address is another spelling of it."""
+        """Return the account that owns the address, then older accounts with another spelling of it."""
         canonical = normalize_email(email)
         rows = self.filter(email__in=email_spellings(email), password_is_provisional=False)
         return sorted(rows, key=lambda user: (user.email != canonical, user.pk))
@@ -62,7 +62,7 @@ class UserManager(BaseUserManager["User"]):
         return [users for users in found.values() if len(users) > 1]
 
     def provisional_accounts(self, email: str) -> models.QuerySet["User"]:
-        """Return the provisional accounts that claim an address: those in use first, then the newest."""
+        """Return the provisional accounts with an address: those in use first, then the newest."""
         rows = self.filter(email__in=email_spellings(email), password_is_provisional=True)
         return rows.order_by("-signs_in_unverified", "-pk")
 

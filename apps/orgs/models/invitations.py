@@ -26,7 +26,7 @@ class InvitationQuerySet(OrgQuerySet["Invitation"]):
     """Invitations of organizations."""
 
     def visible(self) -> Self:
-        """Filter to the invitations that the organization created and sees."""
+        """Exclude the invitations that ask an account elsewhere to take over a membership (``membership``)."""
         return self.filter(membership=None)
 
     def open(self) -> Self:

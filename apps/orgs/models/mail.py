@@ -8,14 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
-    """Mail that waits, was sent or failed."""
+    """Queued, sent and failed mails."""
 
     def due(self, now: datetime) -> Self:
         """Filter to the mail that is due now, oldest attempt time first."""
         return self.filter(sent_at=None, next_attempt_at__lte=now).order_by("next_attempt_at")
 
     def unsent(self) -> Self:
-        """Filter to the mail that will still be tried."""
+        """Filter to the mails that will be tried again."""
         return self.filter(sent_at=None).exclude(next_attempt_at=None)
 
     def unsent_for(self, template: str, regarding: object) -> Self:

@@ -1,4 +1,4 @@
-"""An organization's settings: each validated by one rule, saved together, audited with old and new values."""
+"""An organization's settings: each is validated by its rule; all are saved together and audited with both values."""
 
 import uuid
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SETTINGS = (
     *("name", "longest_key_days", "two_step_required", "leak_policy", "mail_recipients"),
     *map(retention_field, RETENTION_SETTINGS),
 )
-# Settings that only the vendor can change.
+# Settings that only operators can change.
 OPERATOR_SETTINGS = ("ceiling_per_minute", "endpoint_limit", "kept_until")
 
 
@@ -39,7 +39,7 @@ def update_settings(
     """Change the named settings and record old and new values in one entry; without a change nothing is recorded.
 
     ``version``: the ``settings_version`` that the form was loaded with; raises Conflict if it changed since.
-    ``organization_id``: for the vendor, who acts in no organization. Raises Invalid naming the field.
+    ``organization_id``: for operators, who act in no organization. Raises Invalid naming the field.
     """
     actor.require(Permission.ORGANIZATION_WRITE)
     if not set(values).isdisjoint(OPERATOR_SETTINGS):
@@ -73,7 +73,7 @@ def _key_days(actor: Actor, organization: Organization, value: int | None) -> in
 
 
 def _two_step(actor: Actor, organization: Organization, value: bool) -> bool:
-    """Require it of the user who turns it on, so that they do not lock themselves out."""
+    """Raise Invalid if the user who turns the requirement on has no second step and would be locked out."""
     turns_on = value and not organization.two_step_required
     if turns_on and actor.kind == ActorKind.USER and not has_second_step(actor.pk):
         message = _("Set up two-step sign-in for your own account first, then require it of everybody.")

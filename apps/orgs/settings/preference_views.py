@@ -117,7 +117,7 @@ def _mail_field(membership: Membership) -> str:
 
 
 def _save_mail(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
-    """Save each organization's choice as its member; the organization used last does not change."""
+    """Save the choice for each organization, as its member; the organization used last does not change."""
     last = request.session.get("organization")
     for membership in mine:
         wanted = request.POST.getlist(_mail_field(membership))

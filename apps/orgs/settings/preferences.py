@@ -1,4 +1,4 @@
-"""Language and time zone of a user; they concern no organization, so they are not in an audit log."""
+"""Language and time zone of a user, which are not audited, and the mail that a member declines."""
 
 import zoneinfo
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Start and end of support access; both are recorded in the customer's audit log."""
+"""Actions that start and end support access; both are recorded in the customer's audit log."""
 
 import uuid
 
@@ -70,7 +70,7 @@ def end_support_access(*, actor: Actor, access: OperatorLook) -> bool:
 
 # The periodic job orgs.end_support_access (apps.py).
 def end_expired_support_access() -> int:
-    """End expired support access, in the operator's name; return how many."""
+    """End expired support access, with the operator as the actor's label; return how many."""
     rows = OperatorLook.objects.expired(timezone.now()).select_related("operator", "organization")
     ended = 0
     for access in rows.order_by("until")[:BATCH]:

@@ -35,7 +35,7 @@ class SupportAccessForm(StepUpForm):
 
 
 class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Adds to an organization's admin page the link to support access, its form and its end."""
+    """Adds support access to an organization's admin page: a link, the form that starts it, and the end."""
 
     def get_urls(self) -> list[URLPattern]:
         """Add both pages before the admin's own, whose last pattern matches any path."""

@@ -1,4 +1,4 @@
-"""Creation and removal of operators, recorded in the audit log of the vendor's own organization."""
+"""Creation and removal of operators, recorded in the audit log of the organization ``platform``."""
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from apps.orgs.support_access.actions import end_support_access
 
 @transaction.atomic
 def create_operator(*, actor: Actor, email: str) -> User:
-    """Create an operator of the vendor, who can see every organization in the Django admin."""
+    """Create an operator, who can see every organization in the Django admin."""
     actor.require_operator()
     email = normalize_email(email)
     check_email_field("email", email)

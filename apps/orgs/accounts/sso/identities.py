@@ -1,4 +1,4 @@
-"""The accounts of identities at the identity provider."""
+"""Lookup of accounts by their identity at the identity provider, and linking at the first sign-in."""
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction

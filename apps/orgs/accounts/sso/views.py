@@ -67,7 +67,7 @@ def _complete_sign_on(request: PortalRequest, oidc_provider: openid_connect.Prov
     login_state = signed_cookies.read_signed_cookie(request, COOKIE)
     state, code = request.GET.get("state", ""), request.GET.get("code", "")
     if not login_state or not constant_time_compare(state, login_state["state"]):
-        # Any link can lead here: a request without the state of this browser is no sign-in and is not recorded.
+        # Any site can link to this URL: a request without the state of this browser is not recorded as a sign-in.
         return _render_failure(
             request, openid_connect.OpenIdError("the answer belongs to no question that this browser was sent with")
         )
@@ -131,7 +131,7 @@ def _callback() -> str:
 
 
 def _record_refusal(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:
-    """Note the failed sign-in and show why it failed."""
+    """Record the failed sign-in and show why it failed."""
     failed_sign_ins.record_failure(
         request, failed_sign_ins.Step.SINGLE_SIGN_ON, request.user if request.user.is_authenticated else None
     )
