@@ -1,1 +1,1 @@
-"""Commands that measure the portal, beside what it is compared with. No part of the product."""
+"""Programs that measure the portal and what it is compared with; they are not part of the product."""

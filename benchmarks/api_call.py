@@ -1,13 +1,15 @@
-"""One API call of the portal (authenticated, authorised, limited, logged) beside the usual packages, in one run.
+"""Compare one API request to the portal (authenticated, authorized, rate limited, logged) with the usual packages.
 
     .venv/bin/python benchmarks/api_call.py [--seconds N] [--rounds N] [--json] [--database URL] [--redis URL]
 
-Starts everything itself on free ports of 127.0.0.1, in a temporary folder, and stops it again. First the gates: a
-figure of a portal that lets one call too many pass, or loses a row, would mean nothing. Then rounds, each variant in
-each of them, so that a disturbance meets all; the table shows medians and their ratio to the bare view.
+All servers run on free ports of 127.0.0.1 and in a temporary folder, and are stopped at the end. First the program
+checks that the portal enforces limits exactly and logs each request, as results would mean nothing otherwise. Then each
+round measures all variants, so that disturbances affect all of them. The table shows medians and their ratio to the
+bare view.
 
---database: a PostgreSQL scratch database (two schemas are made in it and dropped); else SQLite. --redis: a scratch
-Redis; else one of this run's own where redis-server is installed. Other packages: requirements/bench.txt.
+--database: a PostgreSQL scratch database, in which two schemas are created and dropped; the default is SQLite.
+--redis: a scratch Redis; by default the program starts one if redis-server is installed. The other packages are in
+requirements/bench.txt.
 """
 
 import argparse
@@ -22,18 +24,17 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import gates, load
-from benchmarks.processes import Failed, parse_options, scene
-from benchmarks.stage import Stage, Variant
+from benchmarks import checks, load
+from benchmarks.api_call_setup import ApiCallSetup, Variant
+from benchmarks.processes import BenchmarkFailed, parse_options, process_group
 
 PATHS = ("/v1/trivial", "/v1/users")
 SCHEMAS = ("benchmark_portal", "benchmark_rivals")
 WARM_SECONDS = 1.0
-FIGURES = dict[tuple[str, str], list[dict[str, float]]]
+Measurements = dict[tuple[str, str], list[dict[str, float]]]
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=2.0, help="of each variant and path in each round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -48,10 +49,10 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(variant: Variant, path: str, options: argparse.Namespace, seconds: float) -> dict[str, float]:
-    """Load one variant and return what it managed; an answer that is not 200 ends the run."""
+    """Send requests to one variant and return the results; raise BenchmarkFailed if a response is not 200."""
     before = variant.cpu_seconds()
     outcome = load.run(variant.server.port, path, variant.headers, options.connections, seconds)
-    gates.check(set(outcome.statuses) == {"200"} and not outcome.broken, f"{variant.name} {path}: {outcome}")
+    checks.check(set(outcome.statuses) == {"200"} and not outcome.broken, f"{variant.name} {path}: {outcome}")
     used = variant.cpu_seconds() - before
     return {
         "answered": outcome.answered,
@@ -60,24 +61,24 @@ def measure(variant: Variant, path: str, options: argparse.Namespace, seconds: f
     }
 
 
-def rounds(variants: list[Variant], options: argparse.Namespace) -> FIGURES:
-    """Measure every variant on every path in turn, as often as was asked, after one warm-up."""
-    found: FIGURES = {}
+def rounds(variants: list[Variant], options: argparse.Namespace) -> Measurements:
+    """Measure all variants on all paths in turn, ``options.rounds`` times after one round of warm-up."""
+    found: Measurements = {}
     for number in range(options.rounds + 1):
         for path in PATHS:
             for variant in variants:
                 seconds = options.seconds if number else WARM_SECONDS
-                figures = measure(variant, path, options, seconds)
-                found.setdefault((variant.name, path), []).append({**figures, "warm_up": not number})
+                measurements = measure(variant, path, options, seconds)
+                found.setdefault((variant.name, path), []).append({**measurements, "warm_up": not number})
     return found
 
 
-def medians(figures: FIGURES) -> dict[tuple[str, str], dict[str, float]]:
-    """Return the medians of each variant and path, with the rate's ratio to the bare view's, by round."""
+def medians(measurements: Measurements) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the medians for each variant and path, including the ratio to the bare view in the same round."""
     result = {}
-    for (name, path), each in figures.items():
+    for (name, path), each in measurements.items():
         timed = [one for one in each if not one["warm_up"]]
-        bare = [one for one in figures["bare", path] if not one["warm_up"]]
+        bare = [one for one in measurements["bare", path] if not one["warm_up"]]
         ratios = [one["rate"] / base["rate"] for one, base in zip(timed, bare, strict=True)]
         result[name, path] = {
             "rate": statistics.median(one["rate"] for one in timed),
@@ -88,7 +89,6 @@ def medians(figures: FIGURES) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def show(variants: list[Variant], results: dict[tuple[str, str], dict[str, float]], costs: dict[str, Any]) -> None:
-    """Print the table."""
     print(f"\n{'':46} {'trivial view':^26}   {'20 users':^26}")
     print(f"{'':46} {'calls/s':>8} {'÷ bare':>7} {'CPU µs':>8}   {'calls/s':>8} {'÷ bare':>7} {'CPU µs':>8}")
     for variant in variants:
@@ -107,7 +107,7 @@ def show(variants: list[Variant], results: dict[tuple[str, str], dict[str, float
 
 
 def make_schemas(database: str, wanted: bool) -> None:
-    """Drop the run's schemas, and make them where they are wanted."""
+    """Drop the schemas of this benchmark, and create them again if ``wanted``."""
     with psycopg.connect(database, autocommit=True) as connection:
         for schema in SCHEMAS:
             connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
@@ -115,22 +115,22 @@ def make_schemas(database: str, wanted: bool) -> None:
                 connection.execute(f"CREATE SCHEMA {schema}")
 
 
-def perform(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """Start everything, check the gates, measure, and check that each answer left its row."""
-    portals = stage.portals()
+def perform(setup: ApiCallSetup, options: argparse.Namespace) -> dict[str, Any]:
+    """Start the servers, check the portal, measure, and check that each response has a row in the log."""
+    portals = setup.portals()
     chosen = options.only.split(",") if options.only else []
     for variant in portals:
-        gates.check_variant(stage, variant)
-    costs = {variant.name: gates.count_costs(stage, variant) for variant in portals}
-    print("gates passed: limits exact, revocation seen at the next call, rows = answers", file=sys.stderr)
-    variants = [each for each in (*stage.rivals(), *portals) if not chosen or each.name in ("bare", *chosen)]
-    known = {each.name: gates.rows_of(stage, each.key_id) for each in portals}
-    figures = rounds(variants, options)
+        checks.check_variant(setup, variant)
+    costs = {variant.name: checks.count_costs(setup, variant) for variant in portals}
+    print("checks passed: limits exact, revocation seen at the next call, rows = answers", file=sys.stderr)
+    variants = [each for each in (*setup.rivals(), *portals) if not chosen or each.name in ("bare", *chosen)]
+    known = {each.name: checks.rows_of(setup, each.key_id) for each in portals}
+    measurements = rounds(variants, options)
     for variant in variants:
         if variant.key_id:
-            answered = sum(int(one["answered"]) for path in PATHS for one in figures[variant.name, path])
-            gates.check_rows(stage, variant.key_id, known[variant.name] + answered, f"{variant.name}, all rounds")
-    results = medians(figures)
+            answered = sum(int(one["answered"]) for path in PATHS for one in measurements[variant.name, path])
+            checks.check_rows(setup, variant.key_id, known[variant.name] + answered, f"{variant.name}, all rounds")
+    results = medians(measurements)
     if not options.json:
         show(variants, results, costs)
     rows = {name: {path: results[name, path] for path in PATHS} for name in (each.name for each in variants)}
@@ -143,12 +143,12 @@ def main() -> int:
     if options.database:
         make_schemas(options.database, wanted=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="api-call-") as folder, scene(Path(folder)) as started:
+        with tempfile.TemporaryDirectory(prefix="api-call-") as folder, process_group(Path(folder)) as started:
             redis = (None, options.redis) if options.redis else started.redis() or (None, "")
             children = [redis[0]] if redis[0] else []
-            stage = Stage(started, options.database, redis[1], children, options.workers, options.threads)
-            result = perform(stage, options)
-    except Failed as failure:
+            setup = ApiCallSetup(started, options.database, redis[1], children, options.workers, options.threads)
+            result = perform(setup, options)
+    except BenchmarkFailed as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
         return 1
     finally:

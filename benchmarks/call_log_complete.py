@@ -1,10 +1,10 @@
-"""Every answered call has exactly one row, though web processes are killed all the time (promise 23).
+"""Check that each answered request has exactly one row in the log, although web processes are killed all the time.
 
     .venv/bin/python benchmarks/call_log_complete.py [--calls N] [--kills N] [--mode strict|stream|both]
 
-Two web processes, five thousand calls by six clients that keep a ledger of the answers they got, ``kill -9`` of one of
-the processes again and again. Then the ledger is compared with the call log, request by request. SQLite, and a Redis of
-this run's own for the stream. Exit code 1 where an answer has no row or two.
+Six clients send five thousand requests to two web processes and record the responses, while one of the processes is
+killed repeatedly with ``kill -9``. Then the responses are compared with the log, request by request. The database is
+SQLite; the program starts a Redis for the stream. The exit code is 1 if a response has no row or two rows.
 """
 
 import argparse
@@ -21,15 +21,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import Failed, Scene, Server, get, parse_options, portal_environment, scene
+from benchmarks.processes import (
+    BenchmarkFailed,
+    ProcessGroup,
+    Server,
+    get,
+    parse_options,
+    portal_environment,
+    process_group,
+)
 
 CLIENTS = 6
 APPLICATION = "integrations_portal.wsgi:application"
 LONGEST_SECONDS = 900.0
 
 
-class Ledger:
-    """Makes calls in threads until so many were answered, and notes the id of each answer."""
+class CallRecorder:
+    """Sends requests in threads until ``calls`` were answered, and records the request id of each response."""
 
     def __init__(self, servers: list[Server], key: str, calls: int) -> None:
         self.answered: list[str] = []
@@ -41,7 +49,7 @@ class Ledger:
 
     @property
     def is_done(self) -> bool:
-        """Whether enough calls were answered, or the time is over."""
+        """Whether enough requests were answered, or the time limit is reached."""
         return len(self.answered) >= self._calls or time.monotonic() > self._end
 
     def _run(self) -> None:
@@ -54,43 +62,43 @@ class Ledger:
                 time.sleep(0.02)
 
 
-def perform(started: Scene, mode: str, calls: int, kills: int) -> bool:
-    """Do it in one mode, print the figures, and tell whether every answer has exactly one row."""
-    redis = started.redis() if mode == "stream" else None
+def run_mode(group: ProcessGroup, mode: str, calls: int, kills: int) -> bool:
+    """Run the check with one mode of the log, print the results, and return whether each response has one row."""
+    redis = group.redis() if mode == "stream" else None
     if mode == "stream" and redis is None:
         print("skipped: stream (redis-server is not installed)")
         return True
     url = {"REDIS_URL": redis[1]} if redis else {}
-    database = f"sqlite:///{started.folder}/{mode}.sqlite3"
-    environment = portal_environment(started.folder, database, API_CALL_LOG=mode, **url)
-    started.run(["manage.py", "migrate", "--verbosity", "0"], environment)
-    words = ["create_organization", "--name", "Acme", "--slug", "acme", "--owner-email", "ada@acme.example"]
-    started.run(["manage.py", *words], environment)
-    words = ["create_api_key", "--org", "acme", "--type", "internal", "--name", "Ledger", "--scopes", "users:read"]
-    key = json.loads(started.run(["manage.py", *words, "--json"], environment))
-    servers = [started.serve(f"{mode}-{number}", APPLICATION, environment, 1, 4) for number in range(2)]
-    ledger = Ledger(servers, key["key"], calls)
-    for thread in ledger.threads:
+    database = f"sqlite:///{group.folder}/{mode}.sqlite3"
+    environment = portal_environment(group.folder, database, API_CALL_LOG=mode, **url)
+    group.run(["manage.py", "migrate", "--verbosity", "0"], environment)
+    command = ["create_organization", "--name", "Acme", "--slug", "acme", "--owner-email", "ada@acme.example"]
+    group.run(["manage.py", *command], environment)
+    command = ["create_api_key", "--org", "acme", "--type", "internal", "--name", "Ledger", "--scopes", "users:read"]
+    key = json.loads(group.run(["manage.py", *command, "--json"], environment))
+    servers = [group.serve(f"{mode}-{number}", APPLICATION, environment, 1, 4) for number in range(2)]
+    recorder = CallRecorder(servers, key["key"], calls)
+    for thread in recorder.threads:
         thread.start()
     done = 0
-    while not ledger.is_done and done < kills:
+    while not recorder.is_done and done < kills:
         wanted = (done + 1) * calls // (kills + 1)
-        while not ledger.is_done and len(ledger.answered) < wanted:
+        while not recorder.is_done and len(recorder.answered) < wanted:
             time.sleep(0.01)
         killed = servers[done % 2]
         killed.child.stop(hard=True)
-        servers[done % 2] = started.serve(killed.name, APPLICATION, environment, 1, 4, killed.port)
+        servers[done % 2] = group.serve(killed.name, APPLICATION, environment, 1, 4, killed.port)
         done += 1
-    for thread in ledger.threads:
+    for thread in recorder.threads:
         thread.join(60)
     for server in servers:
         server.child.stop()
-    started.run(["manage.py", "worker", "--once"], environment)
-    return compare(mode, ledger.answered, Path(database.removeprefix("sqlite:///")), key["id"], done)
+    group.run(["manage.py", "worker", "--once"], environment)
+    return has_one_row_per_response(mode, recorder.answered, Path(database.removeprefix("sqlite:///")), key["id"], done)
 
 
-def compare(mode: str, answered: list[str], database: Path, key_id: str, kills: int) -> bool:
-    """Hold the ledger against the rows."""
+def has_one_row_per_response(mode: str, answered: list[str], database: Path, key_id: str, kills: int) -> bool:
+    """Compare the responses with the rows, print the results, and return whether each response has one row."""
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         found = connection.execute("SELECT request_id FROM audit_apicall WHERE actor_id = ?", [key_id])
         rows = Counter(row[0] for row in found)
@@ -112,10 +120,10 @@ def main() -> int:
     parser.add_argument("--mode", choices=("strict", "stream", "both"), default="both")
     options = parse_options(parser, calls=300, kills=2)
     modes = ("strict", "stream") if options.mode == "both" else (options.mode,)
-    with tempfile.TemporaryDirectory(prefix="call-log-") as folder, scene(Path(folder)) as started:
+    with tempfile.TemporaryDirectory(prefix="call-log-") as folder, process_group(Path(folder)) as group:
         try:
-            whole = [perform(started, mode, options.calls, options.kills) for mode in modes]
-        except Failed as failure:
+            whole = [run_mode(group, mode, options.calls, options.kills) for mode in modes]
+        except BenchmarkFailed as failure:
             print(f"FAILED: {failure}", file=sys.stderr)
             return 1
     return int(not all(whole))

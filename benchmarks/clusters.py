@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a run's own, which it may restart as roughly as it likes."""
+"""Start a temporary PostgreSQL server, which a benchmark can restart and stop."""
 
 import os
 import pwd
@@ -9,39 +9,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import HOST, Failed, free_port
+from benchmarks.processes import LOOPBACK, BenchmarkFailed, free_port
 
 OWNER = "postgres"
 SETTINGS = "-c listen_addresses={host} -c port={port} -c unix_socket_directories='' -c max_connections=60"
 
 
 class Cluster:
-    """A running server, its folder and its address."""
+    """A temporary PostgreSQL server with its folder and URL."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self.url = f"postgres://{OWNER}@{HOST}:{self.port}/postgres"
+        self.url = f"postgres://{OWNER}@{LOOPBACK}:{self.port}/postgres"
 
-    def run(self, program: str, *words: str) -> None:
-        """Run one of PostgreSQL's programs; they refuse to work for root."""
+    def run(self, program: str, *args: str) -> None:
+        """Run one of PostgreSQL's programs, as another user if this one is root."""
         user = OWNER if os.geteuid() == 0 else None
-        words = (program, "-D", str(self.folder / "data"), *words)
-        # What a server that is started in the background inherits must not be a pipe: it would never end.
+        args = (program, "-D", str(self.folder / "data"), *args)
+        # Not a pipe, because the server in the background inherits it, and reading from the pipe would never end.
         with (self.folder / "programs.log").open("ab") as log:
-            done = subprocess.run(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user)
+            done = subprocess.run(args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user)
         if done.returncode:
-            raise Failed(f"{program}: {(self.folder / 'programs.log').read_text()[-1000:]}")
+            raise BenchmarkFailed(f"{program}: {(self.folder / 'programs.log').read_text()[-1000:]}")
 
     def control(self, verb: str, mode: str = "fast") -> None:
-        """Start, restart or stop the server and return when that is done."""
-        settings = SETTINGS.format(host=HOST, port=self.port)
+        """Start, restart or stop the server, and wait until that is done."""
+        settings = SETTINGS.format(host=LOOPBACK, port=self.port)
         given = [] if verb == "stop" else ["-o", settings, "-l", str(self.folder / "server.log")]
         self.run("pg_ctl", verb, "-w", *(["-m", mode] if verb != "start" else []), *given)
 
 
-def why_not() -> str:
-    """Say why no server can be started here, or nothing."""
+def unavailable_reason() -> str:
+    """Return why no server can be started on this machine, or an empty string."""
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
         return "initdb and pg_ctl are not on the path"
     if os.geteuid() == 0 and OWNER not in {each.pw_name for each in pwd.getpwall()}:
@@ -51,16 +51,16 @@ def why_not() -> str:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Give a running server and take it away at the end."""
-    if reason := why_not():
-        raise Failed(f"skipped: {reason}")
+    """Start a server, yield it, and stop and delete it at the end."""
+    if reason := unavailable_reason():
+        raise BenchmarkFailed(f"skipped: {reason}")
     with tempfile.TemporaryDirectory() as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, OWNER)
-        made = Cluster(Path(folder))
-        made.run("initdb", "-U", OWNER, "-A", "trust", "-E", "UTF8")
-        made.control("start")
+        server = Cluster(Path(folder))
+        server.run("initdb", "-U", OWNER, "-A", "trust", "-E", "UTF8")
+        server.control("start")
         try:
-            yield made
+            yield server
         finally:
-            made.control("stop", "immediate")
+            server.control("stop", "immediate")

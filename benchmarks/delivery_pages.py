@@ -1,11 +1,11 @@
-"""How long the pages and lists of deliveries take to read where hundreds of thousands are kept.
+"""Measure the pages and API lists of deliveries with hundreds of thousands of rows.
 
     .venv/bin/python benchmarks/delivery_pages.py [--deliveries N] [--runs N] [--only WORD] [--database URL]
 
-Fills the tables directly, in a temporary SQLite file or in a schema of a PostgreSQL scratch database that it makes and
-drops: endpoints where nearly all went well, where nearly all failed, with a long backlog and with a lot that is held.
-Then asks in this process, the whole stack included but the network. Prints the number of queries, medians and 95th
-percentiles in ms; exit code 1 where one of the latter is above --most.
+The rows are inserted directly, in a temporary SQLite file or in a schema of a PostgreSQL scratch database that is
+created and dropped. There are endpoints whose deliveries nearly all succeeded, failed, are pending or are held. The
+requests run in this process, through the whole stack except the network. The output is the number of queries, the
+median and the 95th percentile in ms; the exit code is 1 if a 95th percentile is above --most.
 """
 
 import argparse
@@ -17,11 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.processes import parse_options
-from benchmarks.usage_pages import scratch, set_up
+from benchmarks.usage_pages import scratch_schema, set_up
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--deliveries", type=int, default=500_000, help="at least 10,000")
     parser.add_argument("--runs", type=int, default=20)
@@ -35,15 +34,15 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the benchmark and leave nothing behind."""
+    """Run the benchmark and exit with its code."""
     options = arguments()
-    with tempfile.TemporaryDirectory() as folder, scratch(options.database):
+    with tempfile.TemporaryDirectory() as folder, scratch_schema(options.database):
         set_up(folder, options.database)
-        rounds = importlib.import_module("benchmarks.delivery_rounds")
+        cases = importlib.import_module("benchmarks.delivery_cases")
         try:
-            done = rounds.run(options)
+            done = cases.run(options)
         finally:
-            rounds.end()
+            cases.shut_down()
     sys.exit(0 if done else 1)
 
 

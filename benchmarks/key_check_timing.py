@@ -1,9 +1,9 @@
-"""How long the check of an unknown id, a wrong secret and a good key takes: ids must not be fishable (promise 19).
+"""Measure the check of a key with an unknown id, a wrong secret, and a valid key: timing must not reveal ids.
 
     .venv/bin/python benchmarks/key_check_timing.py [--checks N]
 
-Twenty thousand checks of each, interleaved, in this process, on a SQLite file of its own. Exit code 1 where the medians
-of the two refusals are 50 µs apart, or more than three standard deviations of one check.
+Each is checked twenty thousand times, in turn, in this process, on a temporary SQLite file. The exit code is 1 if the
+medians for the two invalid keys differ by 50 µs or by three standard deviations of one check.
 """
 # ruff: noqa: PLC0415 - apps can be imported once Django is set up, and that needs the folder of this run.
 
@@ -25,15 +25,15 @@ MOST_SECONDS = 50e-6
 MARGIN = 3.0
 
 
-def timings(check: Callable[[str, str], object], texts: dict[str, str], checks: int) -> dict[str, list[float]]:
-    """Time each text so often, in changing order."""
-    names = list(texts)
+def timings(check: Callable[[str, str], object], create_keys: dict[str, str], checks: int) -> dict[str, list[float]]:
+    """Return the durations of ``checks`` checks of each key, in alternating order."""
+    names = list(create_keys)
     found: dict[str, list[float]] = {name: [] for name in names}
     gc.disable()
     for number in range(checks):
         for name in names[number % 3 :] + names[: number % 3]:
             started = time.perf_counter()
-            check(texts[name], "203.0.113.7")
+            check(create_keys[name], "203.0.113.7")
             found[name].append(time.perf_counter() - started)
     gc.enable()
     return found
@@ -56,8 +56,8 @@ def report(found: dict[str, list[float]]) -> int:
     return int(apart >= min(noise, MOST_SECONDS))
 
 
-def texts() -> tuple[Callable[[str, str], object], dict[str, str]]:
-    """Make the database, a key, and the three texts; and return them with the gate's check."""
+def create_keys() -> tuple[Callable[[str, str], object], dict[str, str]]:
+    """Create the database and a key; return the function that checks keys, and the three keys by name."""
     import django
 
     django.setup()
@@ -89,9 +89,9 @@ def main() -> int:
     options = parse_options(parser, checks=200)
     with tempfile.TemporaryDirectory(prefix="key-check-") as folder:
         os.environ.update(portal_environment(Path(folder), ""))
-        check, three = texts()
-        timings(check, three, 200)
-        return report(timings(check, three, options.checks))
+        check, keys = create_keys()
+        timings(check, keys, 200)
+        return report(timings(check, keys, options.checks))
 
 
 if __name__ == "__main__":

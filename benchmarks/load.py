@@ -1,6 +1,6 @@
-"""The load: a process of its own that keeps some connections busy for some seconds, then prints what was answered.
+"""Generate load in a separate process: keep connections busy for some seconds, and print the numbers of responses.
 
-One thread and an epoll loop over raw sockets: what the client costs is taken from the same processors as the server.
+The client is one thread with an epoll loop over raw sockets, because its CPU time is taken away from the server.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.processes import HOST, ROOT, plain_environment
+from benchmarks.processes import LOOPBACK, ROOT, minimal_environment
 
 LONGEST_SECONDS = 120.0
 GRACE_SECONDS = 10.0
@@ -20,7 +20,7 @@ GRACE_SECONDS = 10.0
 
 @dataclass
 class Outcome:
-    """What came of it: how many answers of each status, how many connections broke, in how many seconds."""
+    """The numbers of responses by status and of broken connections, and the duration in seconds."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     broken: int = 0
@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def answered(self) -> int:
-        """How many answers came."""
+        """The number of responses."""
         return sum(self.statuses.values())
 
 
@@ -36,17 +36,19 @@ class Connection:
     """One keep-alive connection with at most one request in flight."""
 
     def __init__(self, port: int, request: bytes) -> None:
-        self.socket = socket.create_connection((HOST, port), timeout=10)
+        self.socket = socket.create_connection((LOOPBACK, port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = request
         self._received = b""
 
     def send(self) -> None:
-        """Send the request."""
         self.socket.sendall(self._request)
 
     def receive(self) -> str:
-        """Read on and return the status when the answer is whole, or nothing; OSError where it ended."""
+        """Read from the connection and return the status once the response is complete, else an empty string.
+
+        Raise OSError if the server has closed the connection.
+        """
         piece = self.socket.recv(262_144)
         if not piece:
             raise ConnectionResetError
@@ -64,16 +66,15 @@ def _length(head: bytes) -> int:
 
 
 def request_bytes(path: str, headers: dict[str, str], method: str = "GET", body: bytes = b"") -> bytes:
-    """Write a request."""
-    sent = {"Host": HOST, "User-Agent": "benchmark", "Accept": "*/*", **headers}
+    sent = {"Host": LOOPBACK, "User-Agent": "benchmark", "Accept": "*/*", **headers}
     if body:
         sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-def drive(port: int, request: bytes, connections: int, seconds: float, most: int = 0) -> Outcome:
-    """Keep the connections busy until the time is over, or ``most`` requests were sent."""
+def run_load(port: int, request: bytes, connections: int, seconds: float, most: int = 0) -> Outcome:
+    """Keep the connections busy for ``seconds``, or until ``most`` requests were sent."""
     selector, outcome, statuses = selectors.DefaultSelector(), Outcome(), Counter()
     started = time.perf_counter()
     end = started + min(seconds, LONGEST_SECONDS)
@@ -104,13 +105,13 @@ def drive(port: int, request: bytes, connections: int, seconds: float, most: int
 
 
 def run(port: int, path: str, headers: dict[str, str], connections: int, seconds: float, most: int = 0) -> Outcome:
-    """Do so in a process of its own."""
-    order = {
+    """Call ``run_load`` in a separate process and return its result."""
+    arguments = {
         "port": port, "request": request_bytes(path, headers).decode(), "connections": connections,
         "seconds": seconds, "most": most,
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load"], cwd=ROOT, env=plain_environment(), input=json.dumps(order),
+        [sys.executable, "-m", "benchmarks.load"], cwd=ROOT, env=minimal_environment(), input=json.dumps(arguments),
         capture_output=True, text=True, timeout=LONGEST_SECONDS + 60, check=True,
     )  # fmt: skip
     return Outcome(**json.loads(done.stdout))
@@ -118,4 +119,4 @@ def run(port: int, path: str, headers: dict[str, str], connections: int, seconds
 
 if __name__ == "__main__":
     given = json.load(sys.stdin)
-    print(json.dumps(asdict(drive(**{**given, "request": given["request"].encode()}))))
+    print(json.dumps(asdict(run_load(**{**given, "request": given["request"].encode()}))))

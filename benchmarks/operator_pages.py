@@ -1,10 +1,10 @@
-"""How long the operators' pages take where tables have a million rows each.
+"""Measure the operators' admin pages with a million rows in each table.
 
     .venv/bin/python benchmarks/operator_pages.py [--rows N] [--runs N] [--most MS] [--database URL]
 
-Fills deliveries with their events, API calls and audit entries directly, in a temporary SQLite file or in a schema of a
-PostgreSQL scratch database that it makes and drops, and asks in this process, the whole stack included but the network.
-Prints medians and 95th percentiles in ms; exit code 1 where one of the latter is above --most.
+Events, deliveries, API requests and audit entries are inserted directly, in a temporary SQLite file or in a schema of a
+PostgreSQL scratch database that is created and dropped. The requests run in this process, through the whole stack
+except the network. The output is the median and the 95th percentile in ms; the exit code is 1 if one is above --most.
 """
 
 import argparse
@@ -16,11 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.processes import parse_options
-from benchmarks.usage_pages import scratch, set_up
+from benchmarks.usage_pages import scratch_schema, set_up
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="in each long table, at most 5,000,000")
     parser.add_argument("--runs", type=int, default=20)
@@ -30,17 +29,17 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the benchmark and leave nothing behind."""
+    """Run the benchmark and exit with its code."""
     options = arguments()
     if not (1000 <= options.rows <= 5_000_000 and 1 <= options.runs <= 1000):
         raise SystemExit("Keep to 1,000 to 5,000,000 rows and 1,000 runs.")
-    with tempfile.TemporaryDirectory() as folder, scratch(options.database):
+    with tempfile.TemporaryDirectory() as folder, scratch_schema(options.database):
         set_up(folder, options.database)
-        rounds = importlib.import_module("benchmarks.operator_rounds")
+        cases = importlib.import_module("benchmarks.operator_cases")
         try:
-            done = rounds.run(options)
+            done = cases.run(options)
         finally:
-            rounds.end()
+            cases.shut_down()
     sys.exit(0 if done else 1)
 
 

@@ -1,9 +1,9 @@
-"""Every benchmark in its short form, one after another: does each still run, and do its checks hold?
+"""Run all benchmarks in their short form, one after another, to see that they work and that their checks pass.
 
     .venv/bin/python benchmarks/quick.py [NAME …]
 
-CI runs this, so that no command that a page names can rot. The figures printed on the way mean nothing. Exit code 1 at
-the first that fails.
+CI runs this, so that the commands in the documentation keep working. The printed results mean nothing. The exit code is
+1 as soon as one benchmark fails.
 """
 
 import argparse
@@ -22,7 +22,7 @@ LONGEST_SECONDS = 180.0
 
 
 def commands() -> list[list[str]]:
-    """Return the program and words of each benchmark: whatever here takes ``--quick``, and each fault of the losses."""
+    """Return the command of each benchmark: of all programs with ``--quick``, and of each part of losses.py."""
     others = (path for path in FOLDER.glob("*.py") if path.name != Path(__file__).name)
     programs = sorted(path.name for path in others if "parse_options(parser, " in path.read_text())
     single = [[name] for name in programs if name != "losses.py"]
@@ -30,16 +30,15 @@ def commands() -> list[list[str]]:
 
 
 def main() -> int:
-    """Run them and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("only", nargs="*", metavar="NAME", help="programs, such as accept.py; none: all")
     options = parser.parse_args()
-    for name, *words in commands():
+    for name, *command in commands():
         if options.only and name not in options.only:
             continue
-        print(f"--- benchmarks/{' '.join([name, *words])} --quick", flush=True)
+        print(f"--- benchmarks/{' '.join([name, *command])} --quick", flush=True)
         started = time.monotonic()
-        done = subprocess.run([sys.executable, FOLDER / name, *words, "--quick"], cwd=ROOT, timeout=LONGEST_SECONDS)
+        done = subprocess.run([sys.executable, FOLDER / name, *command, "--quick"], cwd=ROOT, timeout=LONGEST_SECONDS)
         if done.returncode:
             return 1
         print(f"--- {time.monotonic() - started:.0f} s\n", flush=True)

@@ -1,10 +1,10 @@
-"""How long usage takes to read, through the API and as a page, where millions of calls were counted.
+"""Measure the usage pages and the usage API with millions of counted requests.
 
     .venv/bin/python benchmarks/usage_pages.py [--calls N] [--keys N] [--days N] [--runs N] [--database URL]
 
-Fills the rollups directly, in a temporary SQLite file or in a schema of a PostgreSQL scratch database that it makes and
-drops, and asks in this process, the whole stack included but the network. Prints medians and 95th percentiles in ms;
-exit code 1 where one of the latter is above --most.
+The rollups are inserted directly, in a temporary SQLite file or in a schema of a PostgreSQL scratch database that is
+created and dropped. The requests run in this process, through the whole stack except the network. The output is the
+median and the 95th percentile in ms; the exit code is 1 if a 95th percentile is above --most.
 """
 
 import argparse
@@ -22,13 +22,12 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import parse_options, secret_bytes
+from benchmarks.processes import derive_key, parse_options
 
 SCHEMA = "benchmark_usage"
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=5_000_000, help="counted in the rollups, at most 50,000,000")
     parser.add_argument("--keys", type=int, default=20)
@@ -40,8 +39,8 @@ def arguments() -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def scratch(url: str) -> Iterator[None]:
-    """Make a schema where a PostgreSQL database is named, and drop it at the end."""
+def scratch_schema(url: str) -> Iterator[None]:
+    """Create a schema if a PostgreSQL database is given, and drop it at the end."""
     if not url:
         yield
         return
@@ -55,16 +54,16 @@ def scratch(url: str) -> Iterator[None]:
 
 
 def set_up(folder: str, url: str) -> None:
-    """Set Django up as in production, on a database of this run's own and without Redis."""
+    """Set Django up as in production, with a temporary database and without Redis."""
     for name in ("REDIS_URL", "CELERY_BROKER_URL"):
         os.environ.pop(name, None)
     os.environ.update(
         DJANGO_SETTINGS_MODULE="integrations_portal.settings",
         DEBUG="false",
         SECRET_KEY=secrets.token_urlsafe(50),
-        ENCRYPTION_KEYS="k1:" + secret_bytes(b"e"),
-        KEY_PEPPERS="p1:" + secret_bytes(b"p"),
-        AUDIT_SIGNING_KEY=secret_bytes(b"a"),
+        ENCRYPTION_KEYS="k1:" + derive_key(b"e"),
+        KEY_PEPPERS="p1:" + derive_key(b"p"),
+        AUDIT_SIGNING_KEY=derive_key(b"a"),
         LOG_LEVEL="ERROR",
         DATABASE_URL=url or f"sqlite:///{folder}/usage.sqlite3",
         PGOPTIONS=f"-c search_path={SCHEMA}",
@@ -76,19 +75,19 @@ def set_up(folder: str, url: str) -> None:
 
 
 def main() -> None:
-    """Run the benchmark and leave nothing behind."""
+    """Run the benchmark and exit with its code."""
     options = arguments()
     if not (1 <= options.keys <= 1000 and 1 <= options.days <= 400 and 1 <= options.calls <= 50_000_000):
         raise SystemExit("Keep to at most 1,000 keys, 400 days and 50,000,000 calls.")
     if options.keys * options.days > 10_000:
-        raise SystemExit("keys × days may be at most 10,000: the figures would not fit here.")
-    with tempfile.TemporaryDirectory() as folder, scratch(options.database):
+        raise SystemExit("keys × days may be at most 10,000: there would be too many rows.")
+    with tempfile.TemporaryDirectory() as folder, scratch_schema(options.database):
         set_up(folder, options.database)
-        rounds = importlib.import_module("benchmarks.usage_rounds")
+        cases = importlib.import_module("benchmarks.usage_cases")
         try:
-            done = rounds.run(options)
+            done = cases.run(options)
         finally:
-            rounds.end()
+            cases.shut_down()
     sys.exit(0 if done else 1)
 
 

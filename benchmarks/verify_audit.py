@@ -1,10 +1,10 @@
-"""How fast changes are sealed, and how fast the chain is verified, in the database and of an export.
+"""Measure how fast audit entries are sealed, and how fast the chain is verified in the database and in an export.
 
     .venv/bin/python benchmarks/verify_audit.py [--changes N] [--database URL] [--least N]
 
-Writes changes of one organization into a temporary SQLite file, or into a schema of a PostgreSQL scratch database that
-it makes and drops, seals them as a worker does, and verifies them. Prints rows a second; exit code 1 where verifying in
-the database is slower than --least.
+The program stores audit entries of one organization in a temporary SQLite file, or in a schema of a PostgreSQL scratch
+database that is created and dropped, seals them as a worker does, and verifies them. The output is rows per second; the
+exit code is 1 if verifying in the database is slower than --least.
 """
 
 import argparse
@@ -21,14 +21,13 @@ import django
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import parse_options, secret_bytes
-from benchmarks.usage_pages import SCHEMA, scratch
+from benchmarks.processes import derive_key, parse_options
+from benchmarks.usage_pages import SCHEMA, scratch_schema
 
 CHANGES = {"name": ["Production", "Production server"], "scopes": [["users:read"], ["users:read", "users:write"]]}
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--changes", type=int, default=200_000)
     parser.add_argument("--least", type=int, default=50_000, help="rows a second that are to be verified")
@@ -37,14 +36,14 @@ def arguments() -> argparse.Namespace:
 
 
 def set_up(folder: str, url: str) -> None:
-    """Set Django up as in production, on a database of this run's own and without Redis."""
+    """Set Django up as in production, with a temporary database and without Redis."""
     for name in ("REDIS_URL", "CELERY_BROKER_URL"):
         os.environ.pop(name, None)
     joint = "&" if "?" in url else "?"
     own = f"{url}{joint}options=-c%20search_path%3D{SCHEMA}" if url else f"sqlite:///{folder}/audit.sqlite3"
     values = {
-        "DEBUG": "false", "SECRET_KEY": secrets.token_urlsafe(50), "ENCRYPTION_KEYS": "b:" + secret_bytes(b"e"),
-        "KEY_PEPPERS": "b:" + secret_bytes(b"p"), "AUDIT_SIGNING_KEY": secret_bytes(b"a"),
+        "DEBUG": "false", "SECRET_KEY": secrets.token_urlsafe(50), "ENCRYPTION_KEYS": "b:" + derive_key(b"e"),
+        "KEY_PEPPERS": "b:" + derive_key(b"p"), "AUDIT_SIGNING_KEY": derive_key(b"a"),
         "DATABASE_URL": own, "LOG_LEVEL": "WARNING",
         "PUBLIC_URL": "http://127.0.0.1:8000", "ALLOWED_HOSTS": "127.0.0.1,testserver",
         "DJANGO_SETTINGS_MODULE": "integrations_portal.settings",
@@ -54,14 +53,14 @@ def set_up(folder: str, url: str) -> None:
     importlib.import_module("django.core.management").call_command("migrate", verbosity=0)
 
 
-def load(name: str) -> Any:
-    """Import a module of the portal, which Django must have been set up for."""
+def load_module(name: str) -> Any:
+    """Import a module of the portal after Django's set-up."""
     return importlib.import_module(name)
 
 
 def fill(organization: Any, count: int) -> None:
-    """Write changes as the portal writes them, many in a transaction."""
-    models = load("apps.audit.models")
+    """Store audit entries, many in one transaction."""
+    models = load_module("apps.audit.models")
     for start in range(0, count, 5000):
         models.AuditEntry.objects.bulk_create(
             [
@@ -79,7 +78,7 @@ def fill(organization: Any, count: int) -> None:
 
 
 def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
-    """Run something and print the rows a second, by the clock and by this process's processor time."""
+    """Call ``work``, and print the rows per second of elapsed time and of this process's CPU time."""
     began, worked = time.perf_counter(), time.process_time()
     result = work()
     rate, own = count / (time.perf_counter() - began), count / (time.process_time() - worked)
@@ -88,12 +87,12 @@ def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
 
 
 def export(organization: Any) -> bytes:
-    """Write the changes as the export does, without the API around it."""
-    shared = load("tests.audit.chains")
+    """Return the entries as an export file, without the API."""
+    shared = load_module("tests.audit.chains")
     models, writing, chain = (
-        load("apps.audit.models"),
-        load("apps.audit.timeline.serialization"),
-        load("apps.audit.seal.chain"),
+        load_module("apps.audit.models"),
+        load_module("apps.audit.timeline.serialization"),
+        load_module("apps.audit.seal.chain"),
     )
     seals = models.Seal.objects.filter(organization=organization).select_related("entry").order_by("seq")
     rows = (writing.write_row(shared.row_of(seal)) for seal in seals.iterator(2000))
@@ -101,12 +100,13 @@ def export(organization: Any) -> bytes:
 
 
 def main() -> int:
-    """Fill, seal, verify and print."""
     asked = arguments()
-    with tempfile.TemporaryDirectory() as folder, scratch(asked.database):
+    with tempfile.TemporaryDirectory() as folder, scratch_schema(asked.database):
         set_up(folder, asked.database)
-        sealing, check, files = (load(f"apps.audit.seal.{name}") for name in ("sealer", "chain_check", "export_check"))
-        organization = load("apps.orgs.models").Organization.objects.create(name="Acme", slug="acme")
+        sealing, check, files = (
+            load_module(f"apps.audit.seal.{name}") for name in ("sealer", "chain_check", "export_check")
+        )
+        organization = load_module("apps.orgs.models").Organization.objects.create(name="Acme", slug="acme")
         timed("written", asked.changes, lambda: fill(organization, asked.changes))
         sealed, _rate = timed("sealed", asked.changes, lambda: sealing.seal_due(3600))
         report, rate = timed("verified in the database", asked.changes, lambda: check.check(organization.pk))
@@ -114,7 +114,7 @@ def main() -> int:
         exported, _rate = timed(
             "verified of an export", asked.changes, lambda: files.check_lines(lines, lambda seq: None, {})
         )
-        load("django.db").connections.close_all()
+        load_module("django.db").connections.close_all()
     right = sealed == report.count == exported.count == asked.changes and not (report.bad or exported.bad)
     print(f"all {asked.changes:,} sealed and verified: {right}")
     return 0 if right and rate >= asked.least else 1

@@ -1,1 +1,1 @@
-"""What benchmarks/deliveries.py and benchmarks/accept.py start: a receiver, publishers, and the usual Celery task."""
+"""Processes of benchmarks/deliveries.py and benchmarks/accept.py: a receiver, steps inside Django, and Celery tasks."""

@@ -1,10 +1,10 @@
-"""A receiver that costs little: one thread, epoll, no HTTP library. It writes down when each webhook-id came.
+"""A webhook receiver that uses little CPU time (one thread, epoll, no HTTP library) and logs each webhook-id.
 
     python -m benchmarks.hooks.receiver PORT
 
-``POST /ok…`` is answered at once, ``POST /late…`` after 0.3 s, ``POST /hang…`` never, ``POST /drip…`` byte by byte
-without end. ``GET /log`` returns ``[[path, webhook-id, seconds since 1970], …]``, ``GET /count`` how many they are, and
-``GET /reset`` forgets them.
+It responds to ``POST /ok…`` at once, to ``POST /late…`` after 0.3 s, to ``POST /hang…`` never, and to ``POST /drip…``
+byte by byte without end. ``GET /log`` returns ``[[path, webhook-id, seconds since 1970], …]``, ``GET /count`` returns
+their number, and ``GET /reset`` deletes them.
 """
 
 import json
@@ -16,7 +16,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
 DRIP_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
 DRIP_SECONDS, LATE_SECONDS = 0.2, 0.3
@@ -25,22 +25,22 @@ WEBHOOK_ID = re.compile(rb"\r\nwebhook-id: *([^\r]+)", re.IGNORECASE)
 
 
 class Receiver:
-    """All connections, what is not whole yet of each, and the log."""
+    """The connections, the incomplete request of each, and the log."""
 
     def __init__(self, port: int) -> None:
-        self.listener = socket.create_server((HOST, port), backlog=1024)
+        self.listener = socket.create_server((LOOPBACK, port), backlog=1024)
         self.listener.setblocking(False)
         self.poll = select.epoll()
         self.poll.register(self.listener.fileno(), select.EPOLLIN)
         self.connections: dict[int, socket.socket] = {}
-        self.begun: dict[int, bytes] = {}
+        self.incomplete: dict[int, bytes] = {}
         self.dripping: dict[int, socket.socket] = {}
         self.log: list[tuple[str, str, float]] = []
         self.drip_at = 0.0
         self.late: deque[tuple[float, socket.socket]] = deque()
 
     def serve(self) -> None:
-        """Serve until the process is ended."""
+        """Serve requests until the process is killed."""
         while True:
             wait = max(0.0, self.late[0][0] - time.monotonic()) if self.late else DRIP_SECONDS
             for descriptor, _event in self.poll.poll(min(DRIP_SECONDS, wait)):
@@ -54,7 +54,7 @@ class Receiver:
                 self.drip()
 
     def accept(self) -> None:
-        """Take every connection that waits."""
+        """Accept all waiting connections."""
         with suppress(BlockingIOError):
             while True:
                 connection, _address = self.listener.accept()
@@ -64,7 +64,7 @@ class Receiver:
                 self.poll.register(connection.fileno(), select.EPOLLIN)
 
     def read(self, descriptor: int) -> None:
-        """Read what came and answer each whole request."""
+        """Read from a connection and respond to each complete request."""
         connection = self.connections[descriptor]
         try:
             data = connection.recv(262_144)
@@ -75,19 +75,19 @@ class Receiver:
         if not data:
             self.close(descriptor)
             return
-        data = self.begun.pop(descriptor, b"") + data
+        data = self.incomplete.pop(descriptor, b"") + data
         while data:
             end = data.find(b"\r\n\r\n")
             length = LENGTH.search(data, 0, end + 1) if end >= 0 else None
             whole = end + 4 + (int(length[1]) if length else 0)
             if end < 0 or len(data) < whole:
-                self.begun[descriptor] = data
+                self.incomplete[descriptor] = data
                 return
             self.answer(descriptor, connection, data, end)
             data = data[whole:]
 
     def answer(self, descriptor: int, connection: socket.socket, data: bytes, end: int) -> None:
-        """Log a request and do what its path asks for."""
+        """Log a request and respond as its path says."""
         method, path, _rest = data.split(b" ", 2)
         if method == b"GET":
             self.control(connection, path)
@@ -106,7 +106,7 @@ class Receiver:
         self.send(connection, ANSWER)
 
     def control(self, connection: socket.socket, path: bytes) -> None:
-        """Tell the log, or forget it."""
+        """Respond to a GET request: return the log or its length, and delete it for ``/reset``."""
         body = json.dumps(self.log).encode() if path == b"/log" else b"%d" % len(self.log)
         if path == b"/reset":
             self.log.clear()
@@ -115,20 +115,20 @@ class Receiver:
         connection.setblocking(False)
 
     def drip(self) -> None:
-        """Send one more byte to each that waits for a whole answer."""
+        """Send one more byte on each connection with an endless response."""
         self.drip_at = time.monotonic() + DRIP_SECONDS
         for connection in list(self.dripping.values()):
             self.send(connection, b".")
 
     def send(self, connection: socket.socket, data: bytes) -> None:
-        """Send; who closed the connection learns nothing more."""
+        """Send data, and ignore that the client has closed the connection."""
         with suppress(OSError):
             connection.send(data)
 
     def close(self, descriptor: int) -> None:
-        """Forget a connection."""
+        """Close a connection."""
         self.poll.unregister(descriptor)
-        self.begun.pop(descriptor, None)
+        self.incomplete.pop(descriptor, None)
         self.dripping.pop(descriptor, None)
         self.connections.pop(descriptor).close()
 

@@ -1,7 +1,7 @@
-"""The usual way: one Celery task per delivery, the ORM, ``requests``. The same rows, signature and receiver as ours.
+"""The usual implementation: one Celery task per delivery with the ORM and ``requests``, and the portal's tables.
 
-At its best: results are not kept, many messages are fetched at once, a process keeps its connections to the database
-and to receivers. ``RIVAL_PLAIN=1`` leaves the last two as Celery and ``requests.post`` have them by themselves.
+It is configured for speed: results are not stored, messages are prefetched, and each process keeps its connections to
+the database and to receivers. With ``RIVAL_PLAIN=1`` connections are closed, as by default in Celery and ``requests``.
 """
 
 import os
@@ -19,7 +19,7 @@ app.conf.update(
 )  # fmt: skip
 IS_PLAIN = os.environ.get("RIVAL_PLAIN") == "1"
 if not IS_PLAIN:
-    # Without it Celery closes the connection to the database around every task.
+    # Otherwise Celery closes the connection to the database around every task.
     app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
 django.setup()
 
@@ -30,16 +30,16 @@ from apps.webhooks.engine.signing import secret_bytes, sign  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus  # noqa: E402
 
 TIMEOUT_SECONDS = 15
-_here = threading.local()
+_local = threading.local()
 
 
-def post(*words: Any, **options: Any) -> requests.Response:
-    """Send, on a connection that this thread keeps unless the plain way was asked for."""
+def post(*args: Any, **options: Any) -> requests.Response:
+    """Send a POST request, on a connection that this thread keeps unless IS_PLAIN."""
     if IS_PLAIN:
-        return requests.post(*words, **options)
-    if not hasattr(_here, "session"):
-        _here.session = requests.Session()
-    return _here.session.post(*words, **options)
+        return requests.post(*args, **options)
+    if not hasattr(_local, "session"):
+        _local.session = requests.Session()
+    return _local.session.post(*args, **options)
 
 
 @app.task
@@ -56,16 +56,16 @@ def deliver(delivery_id: str) -> None:
             delivery.endpoint.url, data=body, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
         status, text, error = response.status_code, response.text[:16_384], ""
-        answered = [list(pair) for pair in response.headers.items()]
+        response_headers = [list(pair) for pair in response.headers.items()]
     except requests.RequestException:
-        status, text, error, answered = None, "", "timed_out", []
+        status, text, error, response_headers = None, "", "timed_out", []
     finished = timezone.now()
     delivery.attempt_count += 1
     Attempt.objects.create(
         organization_id=delivery.organization_id, delivery=delivery, endpoint_id=delivery.endpoint_id,
         number=delivery.attempt_count, started_at=started, finished_at=finished, status_code=status, error=error,
-        duration_ms=(finished - started).total_seconds() * 1000, request_headers=headers, response_headers=answered,
-        response_body=text,
+        duration_ms=(finished - started).total_seconds() * 1000, request_headers=headers,
+        response_headers=response_headers, response_body=text,
     )  # fmt: skip
     delivery.status = DeliveryStatus.SUCCEEDED if status and 200 <= status < 300 else DeliveryStatus.EXHAUSTED
     delivery.last_status_code, delivery.last_error, delivery.finished_at = status, error, finished

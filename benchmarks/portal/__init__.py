@@ -1,1 +1,1 @@
-"""The portal as it is, with one trivial view more."""
+"""The portal with an additional trivial view."""

@@ -1,6 +1,6 @@
-"""The portal with its SQL statements counted: each answer says in a header how many this process ran so far.
+"""The portal with a header in each response that has the number of SQL statements of this process so far.
 
-Counted where SQLite itself reports them, so past Django, on every thread. For one worker process only.
+SQLite itself reports the statements, so they are counted in all threads. This works with one worker process only.
 """
 
 import os
@@ -29,7 +29,7 @@ connection_created.connect(_watch, weak=False)
 
 
 def application(environ, start_response):
-    """Answer as the portal does, and add the header."""
+    """Respond as the portal does, and add the header."""
 
     def start(status, headers, *rest):
         return start_response(status, [*headers, ("X-Statements", str(_ran[0]))], *rest)

@@ -1,4 +1,4 @@
-"""The portal's settings, and where its trivial view is."""
+"""The portal's settings with the URLs of the trivial view."""
 
 from integrations_portal.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""The portal's routes and ``/v1/trivial``: the same body as the rivals', behind the same door as everything else."""
+"""The portal's routes and ``/v1/trivial``, with the body of the rivals' view and the checks of all other routes."""
 
 from django.urls import include, path
 from rest_framework.response import Response
@@ -19,7 +19,6 @@ class Trivial(PortalView):
 
     @serves(READ_TRIVIAL, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """Answer."""
         return Response(TRIVIAL)
 
 

@@ -1,1 +1,1 @@
-"""What the portal is compared with: the same trivial view and list of users behind the usual packages."""
+"""Rivals of the portal: the same trivial view and list of users behind the usual packages."""

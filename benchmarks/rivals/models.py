@@ -1,10 +1,10 @@
-"""The log row that the usual assembly writes for each call."""
+"""The log row that the usual combination of packages stores for each request."""
 
 from django.db import models
 
 
 class LogRow(models.Model):
-    """One call."""
+    """One request."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     user_id = models.IntegerField(null=True)

@@ -1,4 +1,4 @@
-"""Makes the rivals' tables, twenty users and a credential for each; prints the headers that each rival wants."""
+"""Create the rivals' tables, twenty users and credentials, and print the headers that each rival requires."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PEOPLE = 20
 
 
 def headers_of(user: User) -> dict[str, dict[str, str]]:
-    """Make a credential for each rival whose package is there."""
+    """Create a credential for each rival whose package is installed."""
     token = {"Authorization": f"Token {Token.objects.create(user=user).key}"}
     found: dict[str, dict[str, str]] = {"bare": {}, "token": token, "usual": token}
     if HAS_API_KEY:

@@ -1,7 +1,7 @@
-"""A project as ``startproject`` makes it, with DRF; one set of tables for every rival, BENCH_RIVAL says which runs.
+"""A project as created by ``startproject``, with DRF and the tables of all rivals; BENCH_RIVAL selects the rival.
 
-The database gets what the portal's gets (WAL, full durability, connections that stay open): the packages are compared,
-not their settings.
+The database has the portal's settings (WAL, full durability, persistent connections), so that packages are compared and
+not settings.
 """
 
 import importlib.util

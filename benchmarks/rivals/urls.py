@@ -1,4 +1,4 @@
-"""``/v1/trivial`` and ``/v1/users`` of the rival that BENCH_RIVAL names."""
+"""URLs and views of the rival that BENCH_RIVAL selects."""
 
 import os
 import time
@@ -25,38 +25,38 @@ TRIVIAL = {"status": "ok", "count": 20}
 
 
 class PerMinute(UserRateThrottle):
-    """The first of two windows."""
+    """The first of two rate limits."""
 
     scope, rate = "minute", "100000000/min"
 
 
 class PerHour(UserRateThrottle):
-    """The second."""
+    """The second rate limit."""
 
     scope, rate = "hour", "1000000000/hour"
 
 
 class Bare(APIView):
-    """No authentication, everything else as it is shipped."""
+    """A view without authentication."""
 
     authentication_classes: list = []
     permission_classes: list = []
 
 
 class Token(Bare):
-    """DRF's own tokens."""
+    """A view with DRF's tokens."""
 
     authentication_classes = [TokenAuthentication]
     permission_classes = [IsAuthenticated]
 
 
 class Usual(Token):
-    """Tokens, two throttles, and a row of the log for each call."""
+    """A view with tokens, two throttles, and a log row for each request."""
 
     throttle_classes = [PerMinute, PerHour]
 
     def dispatch(self, request, *args, **kwargs):
-        """Answer and write the row."""
+        """Respond and store the log row."""
         started = time.perf_counter()
         response = super().dispatch(request, *args, **kwargs)
         LogRow.objects.create(
@@ -71,35 +71,33 @@ class Usual(Token):
         return response
 
 
-DOORS = {"bare": Bare, "token": Token, "usual": Usual}
+COMPARED_VIEWS = {"bare": Bare, "token": Token, "usual": Usual}
 if HAS_API_KEY:
-    DOORS["api_key"] = type("ApiKeyDoor", (Bare,), {"permission_classes": [HasAPIKey]})
+    COMPARED_VIEWS["api_key"] = type("ApiKey", (Bare,), {"permission_classes": [HasAPIKey]})
 if HAS_KNOX:
-    DOORS["knox"] = type("KnoxDoor", (Token,), {"authentication_classes": [KnoxAuthentication]})
-Door: type[APIView] = DOORS[RIVAL]
+    COMPARED_VIEWS["knox"] = type("Knox", (Token,), {"authentication_classes": [KnoxAuthentication]})
+ComparedView: type[APIView] = COMPARED_VIEWS[RIVAL]
 
 
 class UserSerializer(serializers.ModelSerializer):
-    """What a list shows of a user."""
+    """The fields of a user in the list."""
 
     class Meta:
         model = User
         fields = ["id", "first_name", "email", "date_joined"]
 
 
-class Trivial(Door):
-    """The view that does nothing."""
+class Trivial(ComparedView):
+    """A view that does nothing."""
 
     def get(self, request):
-        """Answer."""
         return Response(TRIVIAL)
 
 
-class Users(Door):
-    """The list of twenty."""
+class Users(ComparedView):
+    """The list of twenty users."""
 
     def get(self, request):
-        """List users, oldest first."""
         return Response(UserSerializer(User.objects.order_by("pk")[:50], many=True).data)
 
 

@@ -1,4 +1,4 @@
-"""WSGI entry of a rival."""
+"""WSGI application of a rival."""
 
 import os
 

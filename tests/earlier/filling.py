@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from benchmarks.walks import Forms
+from benchmarks.code_paths import Forms
 from tests.authenticators import Passkey, asked_of, code_now
 from tests.earlier.people import ADD_PASSKEY, HERE, PASSWORD, PUBLIC, RESET, Person
 from tests.earlier.portals import MIGRATE_SECONDS, kept_by, link
@@ -51,7 +51,7 @@ class Filled:
         """Ada has an app, recovery codes and a passkey; Vera a password alone. Both stay signed in."""
         self.ada, self.vera = Person(self.portal), Person(self.portal)
         choosing = self.ada.get(self.first_link)
-        form = Forms(choosing.text).having("password1")
+        form = Forms(choosing.text).with_field("password1")
         path = choosing.url.partition(str(self.portal.ports[0]))[2]
         self.ada.post(path, {**form, "password1": PASSWORD, "password2": PASSWORD})
         assert self.ada.sign_in(ADA).is_in
@@ -68,11 +68,13 @@ class Filled:
         page = self.ada.get("/account/2fa/totp/activate/")
         self.app = re.search(r'id="totp-secret"[^>]*>([A-Z2-7]+)<', page.text)[1]
         self.code_step = int(time.time()) // STEP_SECONDS
-        shown = self.ada.post("/account/2fa/totp/activate/", {**Forms(page.text).having("code"), "code": self.code()})
+        shown = self.ada.post(
+            "/account/2fa/totp/activate/", {**Forms(page.text).with_field("code"), "code": self.code()}
+        )
         self.recovery_codes = re.search(r'id="codes"[^>]*>([^<]+)<', shown.text)[1].split()
         self.passkey, page = Passkey(), self.ada.get(ADD_PASSKEY)
         credential = self.passkey.register(asked_of(page, "creation_options"), origin=PUBLIC)
-        fields = {**Forms(page.text).having("credential"), "name": "Laptop", "passwordless": "on"}
+        fields = {**Forms(page.text).with_field("credential"), "name": "Laptop", "passwordless": "on"}
         assert self.ada.post(ADD_PASSKEY, {**fields, "credential": credential}).ok
 
     def code(self) -> str:

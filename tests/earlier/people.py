@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarks.walks import Forms
+from benchmarks.code_paths import Forms
 from tests.authenticators import Passkey
 from tests.servers import Portal
 
@@ -36,7 +36,7 @@ class Person:
         """Open a page and return its form with such a field, as it stands there."""
         page = self.get(path)
         assert page.status_code == 200, (path, page.status_code)
-        return Forms(page.text).having(field)
+        return Forms(page.text).with_field(field)
 
     def fill(self, path: str, **fields: str) -> requests.Response:
         """Open a page, fill its form and send it to where it stands."""
@@ -67,7 +67,7 @@ class Person:
         """Open the link of an invitation and choose a password."""
         page = self.get(invitation)
         assert page.status_code == 200 and "Join Acme" in page.text, page.text[:2000]
-        form = Forms(page.text).having("password")
+        form = Forms(page.text).with_field("password")
         self.post("/invitation/", {**form, "name": name, "password": PASSWORD})
         assert self.is_in
         return self

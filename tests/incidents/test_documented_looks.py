@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.clusters import Cluster, cluster, why_not
+from benchmarks.clusters import Cluster, cluster, unavailable_reason
 from tests.conventions.tree import read
 from tests.incidents.stage import RULES, check_page
 from tests.test_docs_are_run import sections
@@ -41,7 +41,7 @@ def test_every_alert_leads_to_a_section():
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[Cluster]:
     """A server to look at."""
-    if reason := why_not():
+    if reason := unavailable_reason():
         pytest.skip(reason)
     with cluster() as made:
         yield made

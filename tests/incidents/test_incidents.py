@@ -17,7 +17,7 @@ import certifi
 import pytest
 from cryptography import x509
 
-from benchmarks.clusters import Cluster, cluster, why_not
+from benchmarks.clusters import Cluster, cluster, unavailable_reason
 from tests.authority import Authority
 from tests.incidents.stage import Stage, make_endpoint, publish, staged, with_files
 from tests.name_server import NameServer
@@ -31,7 +31,7 @@ HOUR = 3600.0
 @pytest.fixture
 def postgresql() -> Iterator[Cluster]:
     """A server of the test's own, which it stops and starts."""
-    if reason := why_not():
+    if reason := unavailable_reason():
         pytest.skip(reason)
     with cluster() as made:
         yield made

@@ -1,4 +1,4 @@
-"""What benchmarks/operator_pages.py fills and asks; imported once Django is set up."""
+"""Fixtures and requests of benchmarks/operator_pages.py, which imports this module after Django's set-up."""
 
 import argparse
 import statistics
@@ -20,20 +20,20 @@ from apps.webhooks import actions
 from apps.webhooks.models import Delivery, DeliveryStatus, Event
 
 ORGANIZATIONS = 100
-# Milliseconds since 1970 from which the filled ids count on: earlier than any row that the portal makes now.
-FIRST = 1_700_000_000_000
+# Start of the generated ids, in milliseconds since 1970: before all rows that the portal creates now.
+FIRST_ID_MS = 1_700_000_000_000
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Fill, ask and print; False where a page is slower than it should be."""
+    """Create the fixtures, measure, print, and return whether all pages were fast enough."""
     call_command("migrate", verbosity=0)
     started = time.perf_counter()
     samples = fill(options.rows)
     print(f"{connection.vendor}: {options.rows:,} rows in each table, filled in {time.perf_counter() - started:.0f} s")
     browser, slow = signed_in(), []
     for name, path, text in [*((name, path, "") for name, path in pages(samples)), *searches(samples)]:
-        asked(browser, path, text)  # the first makes what every later one finds made
-        both = [asked(browser, path, text) for _ in range(options.runs)]
+        measure_request(browser, path, text)  # warm-up
+        both = [measure_request(browser, path, text) for _ in range(options.runs)]
         times, own = sorted(wall for wall, _cpu in both), statistics.median(cpu for _wall, cpu in both)
         middle, high = statistics.median(times), times[max(0, round(len(times) * 0.95) - 1)]
         mark = "  SLOW" if high > options.most else ""
@@ -43,13 +43,12 @@ def run(options: argparse.Namespace) -> bool:
     return not slow
 
 
-def end() -> None:
-    """Close what the run opened."""
+def shut_down() -> None:
     connections.close_all()
 
 
 def fill(rows: int) -> dict[str, Any]:
-    """Make the organizations and one row of each table by the portal, then multiply that row."""
+    """Create organizations and one row of each table, then multiply these rows with SQL."""
     organizations = [Organization.objects.create(name=f"Org {n}", slug=f"org-{n}") for n in range(ORGANIZATIONS)]
     endpoint, _secret = actions.create_endpoint(
         actor=system(organizations[0].pk), url="https://hooks.example.com/in", event_types=["*"]
@@ -87,7 +86,7 @@ def fill(rows: int) -> dict[str, Any]:
 
 
 def number_organizations(organizations: list[Organization]) -> None:
-    """Make a table from which the n-th row takes its organization."""
+    """Create a table with the organization of each number."""
     kind = "uuid" if connection.vendor == "postgresql" else "char(32)"
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE numbered (number integer PRIMARY KEY, id {kind})")
@@ -97,7 +96,7 @@ def number_organizations(organizations: list[Organization]) -> None:
 
 
 def multiply(model: Any, row: Any, rows: int, values: dict[str, str]) -> None:
-    """Insert so many copies of a row, each with an id of its own and what ``values`` say, as SQL of n."""
+    """Insert copies of a row with other ids, and with ``values``, which are SQL expressions of ``n``."""
     columns = [field.column for field in model._meta.concrete_fields]
     own = {
         "id": row_id("n"),
@@ -119,15 +118,17 @@ def multiply(model: Any, row: Any, rows: int, values: dict[str, str]) -> None:
 
 
 def row_id(number: str) -> str:
-    """Return SQL for the UUID v7 of the n-th row: time first, so ids grow with n."""
+    """Return SQL for the UUID of version 7 of the n-th row; ids increase with n."""
     if connection.vendor == "postgresql":
-        return f"(lpad(to_hex({FIRST} + {number}), 12, '0') || '70008000' || lpad(to_hex({number}), 12, '0'))::uuid"
-    return f"(printf('%%012x', {FIRST} + {number}) || '70008000' || printf('%%012x', {number}))"
+        return (
+            f"(lpad(to_hex({FIRST_ID_MS} + {number}), 12, '0') || '70008000' || lpad(to_hex({number}), 12, '0'))::uuid"
+        )
+    return f"(printf('%%012x', {FIRST_ID_MS} + {number}) || '70008000' || printf('%%012x', {number}))"
 
 
 def id_of(number: int) -> str:
-    """Return the same in Python."""
-    return f"{FIRST + number:012x}70008000{number:012x}"
+    """Return the id of the n-th row, as ``row_id`` does in SQL."""
+    return f"{FIRST_ID_MS + number:012x}70008000{number:012x}"
 
 
 def text_of(start: str, number: str) -> str:
@@ -136,7 +137,7 @@ def text_of(start: str, number: str) -> str:
 
 
 def signed_in() -> Client:
-    """Return the browser of an operator who passed the second step."""
+    """Return the client of an operator who is signed in with two-step verification."""
     olga = User.objects.create_superuser("olga@vendor.example", "correct horse battery", name="Olga")
     Authenticator.objects.create(user=olga, type=Authenticator.Type.TOTP, data={"secret": "x"})
     client = Client()
@@ -149,7 +150,7 @@ def signed_in() -> Client:
 
 
 def pages(samples: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name what is asked: lists, far pages, filters that match much and nothing, searches, single rows."""
+    """Return names and URLs of the pages to measure: lists, last pages, filters, searches and single rows."""
     slug = samples["organization"]
     found = [("operators' first page", "/admin/"), ("organizations, searched", "/admin/orgs/organization/?q=org-4")]
     for model, address in ((Delivery, "webhooks/delivery"), (Event, "webhooks/event"), (ApiCall, "audit/apicall"),
@@ -185,7 +186,7 @@ def pages(samples: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def searches(samples: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Name what is searched for on the first page."""
+    """Return names, the URL and texts of the searches to measure."""
     texts = {
         "a request id": "request-4711",
         "an event": samples["Event"].public_id,
@@ -199,14 +200,14 @@ def searches(samples: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(f"Find: {name}", "/admin/find/", text) for name, text in texts.items()]
 
 
-def asked(browser: Client, path: str, text: str = "") -> tuple[float, float]:
-    """Return how long a page, or a search for a text, took, and this process computed for it, in ms.
+def measure_request(browser: Client, path: str, text: str = "") -> tuple[float, float]:
+    """Return the elapsed time and the CPU time of this process for a page, or a search for a text, in ms.
 
-    The second hardly depends on what else the machine does; on SQLite the database is in it.
+    The CPU time hardly depends on other processes of the machine; on SQLite it includes the database.
     """
     started, worked = time.perf_counter(), time.process_time()
     answer = browser.post(path, {"text": text}) if text else browser.get(path)
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
-    # A list that has no such page leads back to its first.
+    # A list without such a page redirects to its first page.
     assert answer.status_code in (200, 302), (path, answer.status_code)
     return seconds * 1000, cpu * 1000

@@ -1,4 +1,4 @@
-"""The cast, the figures and the questions of benchmarks/usage_pages.py: imported once Django is set up."""
+"""Fixtures and requests of benchmarks/usage_pages.py, which imports this module after Django's set-up."""
 
 import argparse
 import random
@@ -27,7 +27,7 @@ CHUNK = 2000
 
 
 def rows(rng: random.Random, keys: list[Any], options: argparse.Namespace, now: datetime) -> Iterator[dict[str, Any]]:
-    """Give the figures by hour: each key on each route, mostly answered, from one address or two."""
+    """Yield the counts by hour of all keys and routes, mostly with status 2xx, from one or two addresses."""
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=24 * options.days - 1)
     each = options.calls / (options.keys * options.days * 24 * len(ROUTES) * 2.1)
     for number in range(24 * options.days):
@@ -45,21 +45,21 @@ def rows(rng: random.Random, keys: list[Any], options: argparse.Namespace, now: 
 
 
 def fill(keys: list[Any], options: argparse.Namespace, now: datetime) -> tuple[int, int]:
-    """Store the figures by hour and their sums by day, and return the number of rows and calls."""
+    """Store the counts by hour and by day, and return the numbers of rows and requests."""
     rng = random.Random(2026)
     counted = {}
     for row in rows(rng, keys, options, now):
         key = HourlyUsageKey(**{name: row[name] for name in HourlyUsageKey._fields})
         counted[key] = CallCount(row["calls"], row["last_at"])
-    for model, figures in ((UsageHour, counted), (UsageDay, count_by_day(counted))):
+    for model, counts in ((UsageHour, counted), (UsageDay, count_by_day(counted))):
         with transaction.atomic():
-            made = (model(**key._asdict(), **count._asdict()) for key, count in figures.items())
+            made = (model(**key._asdict(), **count._asdict()) for key, count in counts.items())
             model.objects.bulk_create(made, CHUNK)
     return len(counted), sum(count.calls for count in counted.values())
 
 
-def cast(options: argparse.Namespace) -> tuple[Any, list[Any], Any]:
-    """Make an organization, its keys with the text of the last one, and a browser of its owner."""
+def create_fixtures(options: argparse.Namespace) -> tuple[Any, list[Any], Any]:
+    """Create an organization with keys; return a client with a key, the keys, and a client of the owner."""
     acme = Organization.objects.create(name="Acme", slug="acme")
     owner = User.objects.create_user("owner@acme.example", secrets.token_urlsafe(16), name="Ada")
     Membership.objects.create(organization=acme, user=owner, role=Role.OWNER)
@@ -74,23 +74,23 @@ def cast(options: argparse.Namespace) -> tuple[Any, list[Any], Any]:
 
 
 def cases(api: Any, browser: Any, keys: list[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Give what is asked, by its name."""
-    here, one = "/o/acme/settings/integration/", keys[0].public_id
+    """Yield the requests to measure, each with its name."""
+    base_url, one = "/o/acme/settings/integration/", keys[0].public_id
     since = (datetime.now(UTC) - timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for query in ("", "?interval=day", f"?since={since}"):
         yield f"GET /v1/usage{query}", lambda query=query: api.get("/v1/usage" + query)
         yield f"GET /v1/api-keys/…/usage{query}", lambda query=query: api.get(f"/v1/api-keys/{one}/usage{query}")
     for span in ("24h", "7d", "30d"):
-        yield f"page, organization, {span}", lambda span=span: browser.get(f"{here}usage/?span={span}")
-        yield f"page, key, {span}", lambda span=span: browser.get(f"{here}api-keys/{one}/usage/?span={span}")
+        yield f"page, organization, {span}", lambda span=span: browser.get(f"{base_url}usage/?span={span}")
+        yield f"page, key, {span}", lambda span=span: browser.get(f"{base_url}api-keys/{one}/usage/?span={span}")
 
 
-def measure(ask: Callable[[], Any], runs: int) -> tuple[float, float]:
-    """Return the median and the 95th percentile in ms, after two calls that warm up."""
+def measure(send: Callable[[], Any], runs: int) -> tuple[float, float]:
+    """Return the median and the 95th percentile in ms, after two requests as a warm-up."""
     taken = []
     for number in range(runs + 2):
         started = time.perf_counter()
-        answer = ask()
+        answer = send()
         if answer.status_code != 200:
             raise SystemExit(f"answered {answer.status_code}: {answer.content[:300]!r}")
         if number >= 2:
@@ -99,23 +99,23 @@ def measure(ask: Callable[[], Any], runs: int) -> tuple[float, float]:
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Fill, measure and print; True where every case was fast enough."""
+    """Create the fixtures, measure, print, and return whether all requests were fast enough."""
     call_command("migrate", verbosity=0)
-    api, keys, browser = cast(options)
+    api, keys, browser = create_fixtures(options)
     count, calls = fill(keys, options, datetime.now(UTC))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     print(f"{connection.vendor}: {calls:,} calls of {len(keys)} keys in {options.days} days, {count:,} rows by hour")
     print(f"{'':48}{'median':>10}{'p95':>10}")
     slow = 0
-    for name, ask in cases(api, browser, keys):
-        median, high = measure(ask, options.runs)
+    for name, send in cases(api, browser, keys):
+        median, high = measure(send, options.runs)
         slow += high > options.most
         print(f"{name:48}{median:10.1f}{high:10.1f}{'  above' if high > options.most else ''}", flush=True)
     return not slow
 
 
-def end() -> None:
-    """Write what waits and let go of the database."""
+def shut_down() -> None:
+    """Store waiting log rows and close the database connections."""
     group_commit.stop()
     connections.close_all()

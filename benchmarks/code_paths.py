@@ -1,11 +1,11 @@
-"""How far one reads for a job: functions and files on its way, and what the tree makes of a word or a folder.
+"""Measure how much code a reader has to follow: the functions and files of three jobs, and the size of the tree.
 
-    .venv/bin/python benchmarks/walks.py [--json] [--calls N] [--only walks|tree] [--quick]
+    .venv/bin/python benchmarks/code_paths.py [--json] [--calls N] [--only paths|tree] [--quick]
 
-Three jobs are done once to warm up and then recorded, in this process, on a SQLite file of its own and without Redis:
-the functions of ours that are entered (``sys.setprofile`` in every thread), the files they are in, and how often the
-file changes from one entered function to the next. Then the tree is counted. Jobs are found by their URLs and commands,
-so that modules may move. Exit code 1 where a job was not done.
+Three jobs run in this process, on a temporary SQLite file and without Redis: once as a warm-up, and then recorded with
+``sys.setprofile`` in all threads. The results are the numbers of the portal's functions that were called, of the files
+they are in, and of changes of file from one call to the next. Then modules and folders are counted. Jobs are found by
+URLs and commands, so that modules can move. The exit code is 1 if a job failed.
 """
 # ruff: noqa: PLC0415 - apps can be imported once Django is set up, and that needs the folder of this run.
 
@@ -35,31 +35,31 @@ from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import HOST, ROOT, Failed, parse_options, portal_environment
+from benchmarks.processes import LOOPBACK, ROOT, BenchmarkFailed, parse_options, portal_environment
 
 PRODUCT = ("apps", "integrations_portal")
 SLUG, EMAIL = "acme", "ada@acme.example"
 CREATE = f"/o/{SLUG}/settings/integration/api-keys/create/"
-# Parts of the function around them: most have no frame of their own since Python 3.12.
+# Counted as parts of the function around them; since Python 3.12 most have no frame.
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-SHORT_LINES, MOST_ENTRIES = 60, 22
-# Found by name, by Django or a convention, rather than where they are used.
+SHORT_LINES, MAX_ENTRIES = 60, 22
+# Modules that Django or a convention finds by name.
 BY_NAME = ("apps", "urls", "admin", "__init__")
 SIBLINGS = ("apps/api_keys", "apps/sdk_keys")
 
 
-# What is entered
+# Recording
 
 
 @dataclass
-class Walk:
-    """What one job entered, in order, on whatever threads."""
+class CodePath:
+    """The functions that one job called, in order, in all threads."""
 
     entered: list[CodeType] = field(default_factory=list)
 
     @property
-    def figures(self) -> dict[str, int]:
-        """Return the distinct functions and files, and the changes of file from one entry to the next."""
+    def measurements(self) -> dict[str, int]:
+        """The numbers of distinct functions and files, and of changes of file from one call to the next."""
         files = [code.co_filename for code in self.entered]
         return {
             "functions": len(set(self.entered)),
@@ -69,44 +69,44 @@ class Walk:
 
 
 class Recorder:
-    """The profile function of every thread; notes what is entered while a walk is set."""
+    """A profile function for all threads, which records the called functions while ``code_path`` is set."""
 
     def __init__(self) -> None:
-        self.walk: Walk | None = None
+        self.code_path: CodePath | None = None
         self._folders = tuple(f"{ROOT / name}{os.sep}" for name in PRODUCT)
 
     def install(self) -> None:
-        """Listen on this thread and on each that starts from now on."""
+        """Profile this thread and all threads that start later."""
         threading.setprofile(self)
         sys.setprofile(self)
 
     def remove(self) -> None:
-        """Listen no more."""
+        """Stop profiling."""
         threading.setprofile(None)
         sys.setprofile(None)
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
-        if event != "call" or self.walk is None:
+        if event != "call" or self.code_path is None:
             return
         code = frame.f_code
         if code.co_filename.startswith(self._folders) and code.co_name not in COMPREHENSIONS:
-            self.walk.entered.append(code)
+            self.code_path.entered.append(code)
 
-    def record(self, job: Callable[[], None]) -> Walk:
-        """Do a job and return what it entered."""
-        self.walk = walk = Walk()
+    def record(self, job: Callable[[], None]) -> CodePath:
+        """Run a job and return the functions that it called."""
+        self.code_path = code_path = CodePath()
         try:
             job()
         finally:
-            self.walk = None
-        return walk
+            self.code_path = None
+        return code_path
 
 
-# The jobs
+# Jobs
 
 
 class Forms(HTMLParser):
-    """The forms of a page, each with the fields that a browser would send untouched."""
+    """The forms of a page, each with the fields that a browser would send if the user changed nothing."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Forms(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take hidden fields, texts and what is chosen already."""
+        """Collect hidden fields, text fields and selected options."""
         given = dict(attrs)
         name, value = given.get("name") or "", given.get("value") or ""
         if tag == "form":
@@ -129,45 +129,45 @@ class Forms(HTMLParser):
         elif tag == "input" and name and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
             self.forms[-1].setdefault(name, []).append(value)
 
-    def having(self, name: str) -> dict[str, list[str]]:
-        """Return the one with a field of this name."""
+    def with_field(self, name: str) -> dict[str, list[str]]:
+        """Return the form that has a field of this name."""
         return next(form for form in self.forms if name in form)
 
 
 class Browser:
-    """Somebody who calls the portal as a web server does, through its WSGI application."""
+    """A client that calls the portal's WSGI application as a web server does."""
 
     def __init__(self, application: Any, **headers: str) -> None:
         self.application, self.headers = application, headers
         self.cookies: SimpleCookie = SimpleCookie()
 
     def send(self, method: str, path: str, body: bytes = b"", content_type: str = "", **headers: str) -> str:
-        """Send one request and return the body of an answer without fault."""
+        """Send one request and return the body of the response; raise BenchmarkFailed unless its status is 2xx."""
         from django.test import RequestFactory
 
-        told: dict[str, Any] = {}
+        response: dict[str, Any] = {}
 
         def start(status: str, answered: list[tuple[str, str]], *_rest: Any) -> None:
-            told.update(status=status, headers=answered)
+            response.update(status=status, headers=answered)
 
         cookie = {"cookie": self.cookies.output(attrs=[], header="", sep=";").strip()} if self.cookies else {}
-        given = {"host": HOST, **self.headers, **headers, **cookie}
+        given = {"host": LOOPBACK, **self.headers, **headers, **cookie}
         environ = RequestFactory().generic(method, path, body, content_type or "text/plain", headers=given).environ
         environ["wsgi.input"] = io.BytesIO(body)
         answer = self.application(environ, start)
         text = b"".join(answer).decode()
         if hasattr(answer, "close"):
             answer.close()
-        for name, value in told["headers"]:
+        for name, value in response["headers"]:
             if name.lower() == "set-cookie":
                 self.cookies.load(value)
-        if not told["status"].startswith("2"):
-            raise Failed(f"{method} {path}: {told['status']} {text[:500]}")
+        if not response["status"].startswith("2"):
+            raise BenchmarkFailed(f"{method} {path}: {response['status']} {text[:500]}")
         return text
 
 
-def set_up(folder: str) -> Any:
-    """Make the database and one organization, and return the portal's WSGI application."""
+def set_up_portal(folder: str) -> Any:
+    """Create the database and one organization, and return the portal's WSGI application."""
     own = portal_environment(Path(folder), "", WEBHOOK_ALLOW_CIDRS="127.0.0.0/8")
     os.environ.update({**own, "DJANGO_SETTINGS_MODULE": "integrations_portal.settings"})
     application = importlib.import_module("integrations_portal.wsgi").application
@@ -176,19 +176,19 @@ def set_up(folder: str) -> Any:
     return application
 
 
-def command(*words: str, **options: Any) -> str:
-    """Run a command of the portal and return what it printed."""
+def command(*args: str, **options: Any) -> str:
+    """Run a management command of the portal and return its output."""
     from django.core.management import call_command
 
     out = io.StringIO()
-    call_command(*words, stdout=out, **options)
+    call_command(*args, stdout=out, **options)
     return out.getvalue()
 
 
 def make_key(*scopes: str) -> str:
-    """Make a key of the organization and return its text."""
-    words = ["create_api_key", "--org", SLUG, "--type", "internal", "--name", "Walks", "--scopes", ",".join(scopes)]
-    return json.loads(command(*words, "--json"))["key"]
+    """Create an API key of the organization and return it."""
+    args = ["create_api_key", "--org", SLUG, "--type", "internal", "--name", "Code paths", "--scopes", ",".join(scopes)]
+    return json.loads(command(*args, "--json"))["key"]
 
 
 def read_users(application: Any) -> Callable[[], Callable[[], None]]:
@@ -198,18 +198,20 @@ def read_users(application: Any) -> Callable[[], Callable[[], None]]:
 
 
 def create_key(application: Any) -> Callable[[], Callable[[], None]]:
-    """Prepare the form of a new key, which is sent with the recorded call: from it to the page with the secret."""
+    """Prepare the form of a new key; the recorded request submits it and receives the page with the key."""
     browser = Browser(application, accept="text/html")
     browser.cookies = signed_in()
 
     def prepare() -> Callable[[], None]:
-        fields = Forms(browser.send("GET", f"{CREATE}?type=partner")).having("name")
+        fields = Forms(browser.send("GET", f"{CREATE}?type=partner")).with_field("name")
         fields |= {"type": ["partner"], "name": ["A key"], "access_users": ["users:read"]}
         body = urlencode(fields, doseq=True).encode()
-        kind, origin = "application/x-www-form-urlencoded", f"http://{HOST}:8000"
+        kind, origin = "application/x-www-form-urlencoded", f"http://{LOOPBACK}:8000"
 
         def send() -> None:
-            page = browser.send("POST", CREATE, body, kind, host=f"{HOST}:8000", origin=origin, referer=origin + CREATE)
+            page = browser.send(
+                "POST", CREATE, body, kind, host=f"{LOOPBACK}:8000", origin=origin, referer=origin + CREATE
+            )
             check(re.search(r"\b[a-z]+_\w{40,}", page) is not None, "the page shows no key")
 
         return send
@@ -218,7 +220,7 @@ def create_key(application: Any) -> Callable[[], Callable[[], None]]:
 
 
 def signed_in() -> SimpleCookie:
-    """Return the cookies of the owner, who has just typed the password."""
+    """Return the cookies of the owner, who has just signed in with a password."""
     from django.contrib.auth import get_user_model
     from django.test import Client
 
@@ -232,23 +234,22 @@ def signed_in() -> SimpleCookie:
 
 
 def deliver(application: Any) -> Callable[[], Callable[[], None]]:
-    """Prepare one due delivery, which the recorded call claims, sends and records."""
+    """Prepare one due delivery; the recorded job claims, sends and records it."""
     received: list[str] = []
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            """Take it."""
             self.rfile.read(int(self.headers["Content-Length"]))
             received.append(self.headers["webhook-id"])
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_words: Any) -> None:
-            """Say nothing."""
+            """Write no log."""
 
-    server = HTTPServer((HOST, 0), Receiver)
+    server = HTTPServer((LOOPBACK, 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    command("create_endpoint", "--org", SLUG, "--url", f"http://{HOST}:{server.server_port}/", "--events", "*")
+    command("create_endpoint", "--org", SLUG, "--url", f"http://{LOOPBACK}:{server.server_port}/", "--events", "*")
     client = Browser(application, authorization=f"Bearer {make_key('events:write')}")
     engine = engine_class()
 
@@ -257,7 +258,7 @@ def deliver(application: Any) -> Callable[[], Callable[[], None]]:
         accepted = json.loads(client.send("POST", "/v1/events", json.dumps(body).encode(), "application/json"))
 
         def work() -> None:
-            engine("walks").drain()
+            engine("code-paths").run_until_idle()
             check(received[-1:] == [accepted["id"]], f"the delivery did not come: {received} {accepted}")
 
         return work
@@ -266,15 +267,15 @@ def deliver(application: Any) -> Callable[[], Callable[[], None]]:
 
 
 def engine_class() -> Any:
-    """Return the delivery engine that ``manage.py worker`` runs, wherever it is defined."""
+    """Return the class of the delivery engine that ``manage.py worker`` runs."""
     module = importlib.import_module("integrations_portal.management.commands.worker")
-    return next(each for each in vars(module).values() if isinstance(each, type) and hasattr(each, "drain"))
+    return next(each for each in vars(module).values() if isinstance(each, type) and hasattr(each, "run_until_idle"))
 
 
 def check(holds: bool, what: str) -> None:
-    """Raise where a job was not done: a walk that ended half-way would look short."""
+    """Raise BenchmarkFailed if a job failed, as its code path would be too short."""
     if not holds:
-        raise Failed(what)
+        raise BenchmarkFailed(what)
 
 
 JOBS = {
@@ -284,26 +285,28 @@ JOBS = {
 }
 
 
-def walks(calls: int) -> dict[str, dict[str, int]]:
-    """Return the median figures of so many warm calls of each job."""
+def record_code_paths(calls: int) -> dict[str, dict[str, int]]:
+    """Return the medians over ``calls`` recorded runs of each job."""
     recorder, found = Recorder(), {}
-    with tempfile.TemporaryDirectory(prefix="walks-") as folder:
-        application = set_up(folder)
+    with tempfile.TemporaryDirectory(prefix="code-paths-") as folder:
+        application = set_up_portal(folder)
         recorder.install()
         for title, job in JOBS.items():
             prepare = job(application)
             prepare()()
-            figures = [recorder.record(prepare()).figures for _ in range(calls)]
-            found[title] = {name: round(statistics.median(each[name] for each in figures)) for name in figures[0]}
+            measurements = [recorder.record(prepare()).measurements for _ in range(calls)]
+            found[title] = {
+                name: round(statistics.median(each[name] for each in measurements)) for name in measurements[0]
+            }
         recorder.remove()
     return found
 
 
-# The tree
+# Modules and folders
 
 
 def modules() -> dict[str, Path]:
-    """Return the product's modules by their dotted names, migrations left out."""
+    """Return the product's modules by dotted name, excluding migrations."""
     found = {}
     for path in sorted(each for package in PRODUCT for each in (ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -313,7 +316,7 @@ def modules() -> dict[str, Path]:
 
 
 def imported_by(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
-    """Yield the product's modules that one imports, wherever in it."""
+    """Yield the product's modules that a module imports, also inside functions."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -327,7 +330,7 @@ def imported_by(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
 
 
 def short_with_one_importer(known: dict[str, Path]) -> list[str]:
-    """Return the short modules that one other imports: it could hold them."""
+    """Return the short modules that only one other module imports, which could contain them."""
     importers: dict[str, set[str]] = defaultdict(set)
     for name, path in known.items():
         for imported in imported_by(name, path, known):
@@ -343,7 +346,7 @@ def short_with_one_importer(known: dict[str, Path]) -> list[str]:
 
 
 def entries() -> dict[str, int]:
-    """Return how many entries each folder of the product has, the fullest first."""
+    """Return the number of entries of each folder of the product, largest first."""
     hidden = {"__pycache__", "migrations"}
     folders = {path.parent for path in modules().values()}
     counts = {str(each.relative_to(ROOT)): len({one.name for one in each.iterdir()} - hidden) for each in folders}
@@ -351,14 +354,14 @@ def entries() -> dict[str, int]:
 
 
 def same_names() -> list[str]:
-    """Return the files that both kinds of keys have under one name."""
+    """Return the file names that the apps of both kinds of keys have in common."""
     found = ({path.relative_to(ROOT / each) for path in modules().values() if path.is_relative_to(ROOT / each)}
              for each in SIBLINGS)  # fmt: skip
     return sorted(str(path) for path in set.intersection(*found) if path.name != "__init__.py")
 
 
 def tree() -> dict[str, Any]:
-    """Return what the tree makes of a word, a folder and a module."""
+    """Return the numbers of modules, lines and folder entries, and how many files contain one word."""
     known = modules()
     texts = [*known.values(), *(ROOT / "templates").rglob("*.html")]
     return {
@@ -367,34 +370,33 @@ def tree() -> dict[str, Any]:
         "files that know “quarantined”": sum("quarantined" in path.read_text().lower() for path in texts),
         f"modules under {SHORT_LINES} lines with one importer": len(short_with_one_importer(known)),
         "files of one name in " + " and ".join(Path(each).name for each in SIBLINGS): len(same_names()),
-        f"folders over {MOST_ENTRIES} entries": {each: n for each, n in entries().items() if n > MOST_ENTRIES},
+        f"folders over {MAX_ENTRIES} entries": {each: n for each, n in entries().items() if n > MAX_ENTRIES},
         "the fullest folders": dict(list(entries().items())[:5]),
     }
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print the figures."""
-    for title, figures in found.get("walks", {}).items():
-        print(f"{title:40} " + " / ".join(f"{value} {name}" for name, value in figures.items()))
+    for title, measurements in found.get("paths", {}).items():
+        print(f"{title:40} " + " / ".join(f"{value} {name}" for name, value in measurements.items()))
     for title, value in found.get("tree", {}).items():
         listed = ", ".join(f"{name} {count}" for name, count in value.items()) if isinstance(value, dict) else value
         print(f"{title:40} {listed if listed != '' else 'none'}")
 
 
 def main() -> int:
-    """Measure and return the exit code."""
+    """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=5, help="recorded calls of each job; the median is shown")
-    parser.add_argument("--only", choices=("walks", "tree"))
+    parser.add_argument("--only", choices=("paths", "tree"))
     parser.add_argument("--json", action="store_true")
     options = parse_options(parser, calls=1)
     found: dict[str, Any] = {}
     try:
         if options.only != "tree":
-            found["walks"] = walks(options.calls)
-        if options.only != "walks":
+            found["paths"] = record_code_paths(options.calls)
+        if options.only != "paths":
             found["tree"] = tree()
-    except Failed as failure:
+    except BenchmarkFailed as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
         return 1
     if options.json:

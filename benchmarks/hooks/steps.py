@@ -1,6 +1,6 @@
-"""What the benchmarks do inside of Django, each call a process of its own; the answer is one line of JSON.
+"""Steps of the benchmarks that need Django, each run in a separate process; the result is one line of JSON.
 
-python -m benchmarks.hooks.work STEP '{"argument": …}'
+python -m benchmarks.hooks.steps STEP '{"argument": …}'
 """
 
 import json
@@ -30,7 +30,7 @@ from apps.webhooks.engine import claims  # noqa: E402
 from apps.webhooks.engine.signing import new_secret  # noqa: E402
 from apps.webhooks.jobs import fan_out  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
-from benchmarks.deliveries import seconds_of  # noqa: E402
+from benchmarks.deliveries import cpu_seconds_of  # noqa: E402
 from benchmarks.hooks.rival import deliver  # noqa: E402
 
 DATA = {"order_id": "ORD-7", "status": "placed", "note": "n" * 800}
@@ -38,13 +38,13 @@ TABLES = ("webhooks_attempt", "webhooks_fanoutbatch", "webhooks_delivery", "webh
 
 
 def migrate() -> dict[str, Any]:
-    """Make the tables."""
+    """Create the tables."""
     call_command("migrate", verbosity=0)
     return {}
 
 
 def endpoints(organizations: int, paths: list[list[str]], url: str) -> dict[str, Any]:
-    """Make the endpoints of ``paths`` ([path, event type]) and share them out over the organizations."""
+    """Create an endpoint for each of ``paths`` ([path, event type]), distributed over the organizations."""
     Endpoint.objects.update(deleted_at=timezone.now())
     slugs = [f"bench{number}" for number in range(organizations)]
     rows = [Organization.objects.get_or_create(slug=slug, defaults={"name": slug})[0] for slug in slugs]
@@ -57,7 +57,7 @@ def endpoints(organizations: int, paths: list[list[str]], url: str) -> dict[str,
 
 
 def sign_in(people: int) -> dict[str, Any]:
-    """Make so many owners of the first organization and return their sessions' cookies."""
+    """Create owners of the first organization and return the cookies of their sessions."""
     owner, cookies = Organization.objects.get(slug="bench0"), []
     for number in range(people):
         user = User.objects.create_user(f"reader{number}@example.com", None, name=f"Reader {number}")
@@ -70,7 +70,7 @@ def sign_in(people: int) -> dict[str, Any]:
 
 
 def changes(count: int) -> dict[str, Any]:
-    """Write so many changes into the first organization's audit log."""
+    """Create entries in the first organization's audit log."""
     owner = Organization.objects.get(slug="bench0")
     rows = (
         AuditEntry(
@@ -86,7 +86,7 @@ def changes(count: int) -> dict[str, Any]:
 
 
 def empty() -> dict[str, Any]:
-    """Forget events, deliveries and attempts, so that each round starts from the same size."""
+    """Delete events, deliveries and attempts, so that each round starts with empty tables."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
@@ -99,18 +99,17 @@ def empty() -> dict[str, Any]:
 
 
 def publish(event_type: str, organization: Any) -> tuple[str, float, int]:
-    """Publish one event and return its webhook-id and the moment after its commit."""
+    """Publish one event and return its webhook-id, the time after the commit, and the number of deliveries."""
     made = publishing.publish(organization_id=organization, event_type=event_type, data=DATA, publisher="own")
     return Event(pk=made.event_id).public_id, time.time(), made.deliveries
 
 
 def owners() -> list[Any]:
-    """Return the organizations of the benchmark."""
     return list(Organization.objects.filter(slug__startswith="bench").order_by("slug").values_list("pk", flat=True))
 
 
 def backlog(events: int, event_type: str) -> dict[str, Any]:
-    """Publish a backlog, and return how many deliveries that makes."""
+    """Publish a backlog of events, and return the number of deliveries."""
     rows, deliveries = owners(), 0
     for start in range(0, events, 200):
         with transaction.atomic():
@@ -123,7 +122,7 @@ def backlog(events: int, event_type: str) -> dict[str, Any]:
 
 
 def enqueue() -> dict[str, Any]:
-    """Send one task for each delivery that waits, as the usual way does after each commit."""
+    """Send one Celery task for each pending delivery, as the usual implementation does after each commit."""
     keys = [str(key) for key in Delivery.objects.filter(status="pending").values_list("pk", flat=True)]
     for key in keys:
         deliver.delay(key)
@@ -131,7 +130,7 @@ def enqueue() -> dict[str, Any]:
 
 
 def paced(types: list[str], per_second: float, seconds: float) -> dict[str, Any]:
-    """Publish at a steady pace, the types in turn, and return when each was committed."""
+    """Publish events of the types in turn at a steady rate, and return when each was committed."""
     rows, sent = owners(), {}
     started = time.time()
     number = 0
@@ -139,27 +138,27 @@ def paced(types: list[str], per_second: float, seconds: float) -> dict[str, Any]
         time.sleep(max(0.0, at - time.time()))
         event_type = types[number % len(types)]
         for owner in rows:
-            key, moment, deliveries = publish(event_type, owner)
+            key, committed_at, deliveries = publish(event_type, owner)
             if deliveries:
-                sent[key] = moment
+                sent[key] = committed_at
                 break
         number += 1
     return {"sent": sent}
 
 
 def single(event_type: str, count: int) -> dict[str, Any]:
-    """Publish one event after the other, with enough time between for the engine to come to rest."""
+    """Publish one event after the other, with pauses that are long enough for the engine to become idle."""
     rows, sent = owners(), {}
     for _number in range(count):
-        key, moment, _deliveries = publish(event_type, rows[0])
-        sent[key] = moment
+        key, committed_at, _deliveries = publish(event_type, rows[0])
+        sent[key] = committed_at
         time.sleep(random.uniform(0.08, 0.22))
-    time.sleep(1.0)  # the bell's own thread sends what was rung last
+    time.sleep(1.0)  # the notifier's thread may still have to send the last wakeup
     return {"sent": sent}
 
 
 def state() -> dict[str, Any]:
-    """Return how many deliveries there are in each status, and how many attempts."""
+    """Return the number of deliveries in each status, and the number of attempts."""
     rows = Delivery.objects.values_list("status").annotate(n=Count("pk"))
     newest = Delivery.objects.exclude(finished_at=None).order_by("-finished_at").values_list("finished_at", flat=True)
     last = newest.first()
@@ -168,13 +167,13 @@ def state() -> dict[str, Any]:
 
 
 def ids() -> dict[str, Any]:
-    """Return the webhook-id and the path of each delivery that was accepted."""
+    """Return the webhook-id and the path of each accepted delivery."""
     rows = Delivery.objects.select_related("event", "endpoint").only("event__id", "endpoint__url", "id")
     return {"accepted": [[each.event.public_id, "/" + each.endpoint.url.split("/", 3)[3]] for each in rows.iterator()]}
 
 
 def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
-    """Accept events in each way in turn, and return how many a second in each round, and what each cost."""
+    """Store events in each way in turn, and return for each round the rate and the CPU time per event."""
     owner = owners()[0]
     found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for number in range(rounds + 1):
@@ -197,22 +196,22 @@ def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
 
 
 def server_seconds() -> float:
-    """Return the processor seconds of this connection's server process, where the system tells them."""
+    """Return the CPU seconds of this connection's server process, or 0 for SQLite."""
     if connection.vendor != "postgresql":
         return 0.0
     connection.ensure_connection()
-    return seconds_of(connection.connection.info.backend_pid)
+    return cpu_seconds_of(connection.connection.info.backend_pid)
 
 
 def statements_of(way: str, owner: Any) -> int:
-    """Count the statements of one event."""
+    """Return the number of SQL statements that store one event."""
     with CaptureQueriesContext(connection) as captured:
         ACCEPT[way](owner)
     return len(captured)
 
 
 def in_one_statement(owner: Any) -> None:
-    """Accept an event as the portal does."""
+    """Store an event as the portal does."""
     publish("bench.accept", owner)
 
 
@@ -224,11 +223,9 @@ def _matching(owner: Any) -> Any:
 
 
 def _event(owner: Any) -> Event:
-    moment = timezone.now()
-    body = publishing.make_body("bench.accept", moment, DATA)
-    return Event.objects.create(
-        organization_id=owner, type="bench.accept", body=body, publisher="own", created_at=moment
-    )
+    now = timezone.now()
+    body = publishing.make_body("bench.accept", now, DATA)
+    return Event.objects.create(organization_id=owner, type="bench.accept", body=body, publisher="own", created_at=now)
 
 
 def _delivery(event: Event, endpoint: Endpoint) -> Delivery:
@@ -239,14 +236,14 @@ def _delivery(event: Event, endpoint: Endpoint) -> Delivery:
 
 
 def by_bulk_create(owner: Any) -> None:
-    """Accept an event as the ORM does it best."""
+    """Store an event with the ORM and ``bulk_create``."""
     with transaction.atomic():
         event = _event(owner)
         Delivery.objects.bulk_create([_delivery(event, each) for each in _matching(owner)])
 
 
 def by_loop(owner: Any) -> None:
-    """Accept an event as the ORM does it plainly."""
+    """Store an event with the ORM, one row at a time."""
     with transaction.atomic():
         event = _event(owner)
         for each in _matching(owner):
@@ -257,7 +254,7 @@ ACCEPT = {"one statement": in_one_statement, "bulk_create": by_bulk_create, "ORM
 
 
 def many_endpoints(count: int) -> dict[str, Any]:
-    """Make very many endpoints of one organization."""
+    """Create very many endpoints of one organization."""
     owner = Organization.objects.get(slug="bench0")
     Endpoint.objects.update(deleted_at=timezone.now())
     rows = [Endpoint(organization=owner, url=f"http://127.0.0.1:9999/{number}") for number in range(count)]
@@ -268,7 +265,7 @@ def many_endpoints(count: int) -> dict[str, Any]:
 
 
 def fan_out_step(events: int) -> dict[str, Any]:
-    """Accept events for all of them, then finish their deliveries; how long each takes."""
+    """Publish events for all endpoints, then create the remaining deliveries, and return how long both take."""
     empty()
     owner, accepted = owners()[0], []
     for _event_number in range(events):
@@ -284,7 +281,7 @@ def fan_out_step(events: int) -> dict[str, Any]:
 
 
 def claim_all(threads: int) -> dict[str, Any]:
-    """Claim and finish everything due in so many threads at once."""
+    """Claim and finish all due deliveries in concurrent threads."""
     taken: list[Any] = []
 
     def work() -> None:
