@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests import demos
+from tests.programs import need
 
 # What a page leaves open stands for the newest text of its form that was printed.
 PLACEHOLDERS = {"ipk_…": r"ipk_\w{50}", "ips_…": r"ips_\w{50}", "whsec_…": r"whsec_[\w+/=]+", "act_…": r"act_\w{22}",
@@ -37,6 +38,9 @@ class Shell:
 
     def type(self, command: str) -> str:
         """Run a command to its end, or leave it running where it serves; gives what it printed."""
+        for program in ("curl", "jq"):
+            if re.search(rf"\b{program}\b", command):
+                need(program)
         words = self.filled(command)
         if words.startswith(("export ", "set -a")):
             self._export(words)

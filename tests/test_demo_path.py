@@ -1,8 +1,6 @@
 """The path of a new user, from a fresh clone to a verified delivery, in the browser and through the API."""
 
 import json
-import os
-import shutil
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +12,7 @@ from playwright.sync_api import sync_playwright
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests import demos
+from tests.programs import need
 
 pytestmark = [pytest.mark.clone, pytest.mark.browser, pytest.mark.pure]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -37,9 +36,7 @@ def demo(tmp_path):
 @pytest.fixture
 def page():
     """A page of the system's own browser."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no Chromium on this machine")
+    found = need(*CHROMIUM)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield browser.new_page()

@@ -1,7 +1,6 @@
 """Snippets send the exact path, headers and body, whatever their characters: real shells and languages run them."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from apps.base.rest.snippets import (
     url_of,
     variable_of,
 )
+from tests.programs import need
 
 pytestmark = pytest.mark.pure
 
@@ -69,15 +69,15 @@ def run(words, folder, text=None, **variables):
 def read_by(language, call, folder, **variables):
     """Run a snippet by a shell, Python or Node."""
     if language == "curl":
+        need("curl")
         for shell in ("bash", "dash"):
             if shutil.which(shell):
                 run([shell, "-s"], folder, as_curl(call), **variables)
     elif language == "python":
         (folder / "snippet.py").write_text(as_python(call), encoding="utf-8")
         run([sys.executable, "snippet.py"], folder, **variables)
-    elif shutil.which("node") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("node is not installed")
     else:
+        need("node")
         (folder / "snippet.mjs").write_text(as_node(call), encoding="utf-8")
         run(["node", "snippet.mjs"], folder, **variables)
 
@@ -108,6 +108,7 @@ def test_a_request_that_was_sent_is_sent_again_byte_by_byte(server, tmp_path):
         "X-Empty": "",
         "Content-Type": "application/json",
     }
+    need("curl")
     run(["bash", "-s"], tmp_path, request_as_curl("POST", server.url + PATH, headers, body))
     ((method, path, given, sent),) = server.seen
     assert (method, path, sent.decode()) == ("POST", PATH, body)
@@ -119,6 +120,7 @@ def test_a_call_of_the_log_holds_places_instead_of_ids_bodies_and_keys(settings,
     (tmp_path / "body.json").write_text('{"name": "Jo"}')
     call = logged_request("PATCH", "/v1/users/{id}", "key")
     assert '"Authorization: Bearer $PORTAL_API_KEY"' in as_curl(call) and '/v1/users/$USER_ID"' in as_curl(call)
+    need("curl")
     run(["bash", "-s"], tmp_path, as_curl(call), PORTAL_API_KEY="ipk_1", USER_ID="user_1")
     ((method, path, given, sent),) = server.seen
     assert (method, path, given["Authorization"], sent) == (

@@ -4,7 +4,6 @@ Playwright runs an event loop in this thread, so Django has to be told that its 
 """
 
 import os
-import shutil
 import time
 
 import pytest
@@ -13,6 +12,8 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.test import Client
 from playwright.sync_api import sync_playwright
+
+from tests.programs import need
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
@@ -25,9 +26,7 @@ def chromium():
 
     For one module: two of Playwright's loops in a thread are one too many, and other tests have theirs.
     """
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no Chromium on this machine")
+    found = need(*CHROMIUM)
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from integrations_portal.api_docs.reference import ServedOperation, served_opera
 from integrations_portal.overview import first_steps
 from integrations_portal.urls import documented
 from tests.conftest import Api
+from tests.programs import need
 
 # Grouped by what they need: an object is made, used in every way, and ended.
 ORDER = (
@@ -143,6 +143,7 @@ class Tour:
 @contextlib.contextmanager
 def in_a_shell(folder: Path, _monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run each snippet by a shell of its own."""
+    need("curl")
     (folder / ".curlrc").write_text(CURLRC)
 
     def run(code: str, variables: dict[str, str]) -> Answered:
@@ -177,8 +178,7 @@ def in_python(_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 @contextlib.contextmanager
 def in_node(folder: Path, _monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run each snippet as a module of its own in one Node."""
-    if shutil.which("node") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("node is not installed")
+    need("node")
     (folder / "driver.mjs").write_text(NODE_DRIVER)
     with subprocess.Popen(
         ["node", folder / "driver.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

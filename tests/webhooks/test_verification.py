@@ -15,6 +15,7 @@ from django.test import RequestFactory
 from apps.webhooks.engine.signing import new_secret, secret_bytes, sign
 from apps.webhooks.view_models.verification_code import SECRET_NAME, SNIPPETS, snippet_of
 from tests.conventions.tree import read
+from tests.programs import need
 from tests.webhooks.pages import at, make, text_of
 
 # The two packages of the Node snippet as far as it uses them, for npm is not among what the tests may fetch: the raw
@@ -98,8 +99,7 @@ def package(folder, name, code):
 
 @pytest.mark.pure
 def test_the_node_snippet_verifies_what_we_sign(tmp_path):
-    if shutil.which("node") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("node is not installed")
+    need("node")
     secret = new_secret()
     package(tmp_path, "express", EXPRESS)
     package(tmp_path, "standardwebhooks", STANDARD_WEBHOOKS)
