@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Django's entry. `demo` and `test` also start on a bare machine: they first set up what they need.
+"""Django's command-line entry point. `demo` and `test` first install the packages that they need.
 
-This file keeps to the syntax of old Pythons, so that they get as far as the sentence that refuses them.
+This file uses only syntax that old Python versions can parse, so that they can print which versions are supported.
 """
 
 import os
@@ -10,11 +10,11 @@ import sys
 MIN_PYTHON = (3, 11)
 MAX_PYTHON = (3, 14)
 INTERRUPTIBLE_COMMANDS = ("demo", "listen", "worker")
-EXIT_CODE_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+EXIT_CODE_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def unsupported_python_message(version):
-    """Say which Pythons will do, or nothing where this one does."""
+    """Return a message for an unsupported Python version, an empty string for a supported one."""
     if MIN_PYTHON <= tuple(version[:2]) <= MAX_PYTHON:
         return ""
     this, oldest, newest = (".".join(str(part) for part in each[:2]) for each in (version, MIN_PYTHON, MAX_PYTHON))
@@ -22,7 +22,7 @@ def unsupported_python_message(version):
 
 
 def load_settings(command):
-    """Load the settings; where they are refused, end with their sentence instead of a traceback."""
+    """Load the settings; exit with the message of ImproperlyConfigured instead of a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
     if command.lstrip("-") in ("", "h", "help", "version"):
         return
@@ -38,7 +38,7 @@ def load_settings(command):
 
 
 def exit_with_log_line(problem):
-    """End the worker with the sentence as a line of its log, which is JSON throughout."""
+    """Log the message and exit with 1: every line that a worker writes is JSON."""
     import logging
 
     from apps.base.telemetry.logging import configure_logging
@@ -53,7 +53,7 @@ def main():
     message = unsupported_python_message(sys.version_info)
     if message:
         sys.exit(message)
-    # Imported only now: an old Python could not even read these.
+    # Imported after the version check, because old Python versions cannot parse these modules.
     from integrations_portal.demo import environment
     from integrations_portal.environment import env_file
     from integrations_portal.launcher import bootstrap, signals, usage
@@ -69,7 +69,7 @@ def main():
     if command in INTERRUPTIBLE_COMMANDS:
         signals.restore_default_handlers()
     options = usage.demo_parser().parse_args(arguments[1:]) if command == "demo" else None
-    bootstrap.run_in_environment(command, arguments)
+    bootstrap.ensure_environment(command, arguments)
     if options:
         environment.prepare(options)
     else:
@@ -80,14 +80,14 @@ def main():
 
 
 def run(arguments):
-    """Run the command; where the database is away or refuses, end with what it says instead of a traceback."""
+    """Run the command; exit with one sentence instead of a traceback if the database is unavailable."""
     from django.core.management import execute_from_command_line
     from django.db.utils import OperationalError
 
     try:
         execute_from_command_line(sys.argv)
     except OperationalError as problem:
-        # The worker logs it as one line, however long.
+        # The worker logs uncaught exceptions as one JSON line.
         if "worker" in arguments[:1] or "--traceback" in arguments:
             raise
         message = (str(problem).splitlines() or ["it does not answer"])[0].rstrip(".")

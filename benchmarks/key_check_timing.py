@@ -74,9 +74,9 @@ def create_keys() -> tuple[Callable[[str, str], object], dict[str, str]]:
     _row, good = actions.create_key(
         actor=system(acme.pk), name="Timed", key_type="internal", scopes=["users:read"], limits={}
     )
-    body = good[:16] + new_key("ipk_").text[16:48]
+    body = good[:16] + new_key("ipk_").plaintext[16:48]
     return key_check.check, {
-        "unknown id": new_key("ipk_").text,
+        "unknown id": new_key("ipk_").plaintext,
         "wrong secret": body + checksum(body),
         "good key": good,
     }

@@ -170,7 +170,7 @@ def _find_static_files_once() -> Iterator[None]:
 def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Clear rate limits, caches and cached rows before each test. A Redis is never flushed: it may be shared."""
     # Bodies of a test's client are all there, but many threads at once take turns.
-    monkeypatch.setattr(request_bodies, "QUICK_SECONDS", 15.0)
+    monkeypatch.setattr(request_bodies, "BRIEF_WAIT_SECONDS", 15.0)
     monkeypatch.setattr(sign_in_views, "MIN_RESPONSE_SECONDS", 0.0)
     rate_limits.memory.clear()
     key_check.cache._rows.clear()
@@ -190,7 +190,7 @@ def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 @pytest.fixture
 def no_heavy_work_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow any number of heavy operations at once, for tests of what comes after."""
-    monkeypatch.setattr(heavy_work, "AT_ONCE", 100)
+    monkeypatch.setattr(heavy_work, "SLOTS_PER_ORGANIZATION", 100)
     monkeypatch.setattr(heavy_work, "heavy_thread_limit", lambda: 100)
 
 

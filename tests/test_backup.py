@@ -45,7 +45,7 @@ def restored(path, folder):
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
         cursor.execute(f"CREATE DATABASE {name}")
     command = ["pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", f"--dbname={name}", str(path)]
-    subprocess.run(command, env=dumps.environment(connection), check=True)
+    subprocess.run(command, env=dumps.libpq_environment(connection), check=True)
     return database_url().rpartition("/")[0] + f"/{name}"
 
 
@@ -110,14 +110,14 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_two_at_once_with_one_name_leave_one_whole(tmp_path, monkeypatch):
-    original = backups._to_disk
+    original = backups._fsync
 
     def somebody_was_faster(path):
         original(path)
         if not (tmp_path / "b").exists():
             (tmp_path / "b").write_text("theirs")
 
-    monkeypatch.setattr(backups, "_to_disk", somebody_was_faster)
+    monkeypatch.setattr(backups, "_fsync", somebody_was_faster)
     with pytest.raises(CommandError, match="not overwritten"):
         back_up(tmp_path / "b")
     assert (tmp_path / "b").read_text() == "theirs" and len(list(tmp_path.iterdir())) == 1
@@ -140,7 +140,7 @@ def pg_dump(tmp_path, monkeypatch):
     """Put a program of that name in front of the real one, which does what a text of the shell says."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr(dumps, "_source", lambda: connection)
+    monkeypatch.setattr(dumps, "_backup_connection", lambda: connection)
 
     def does(text):
         (tmp_path / "bin/pg_dump").write_text(f"#!/bin/sh\n{text}\n")
@@ -177,7 +177,7 @@ def test_the_password_stands_on_no_command_line_and_no_secret_is_passed_on(tmp_p
         "postgres://portal:canary@db:5433/portal?sslmode=require&sslcrl=/crl&channel_binding=require&hostaddr=127.0.0.1"
     )
     database = SimpleNamespace(settings_dict=urls.database("DATABASE_URL", address))
-    monkeypatch.setattr(dumps, "_source", lambda: database)
+    monkeypatch.setattr(dumps, "_backup_connection", lambda: database)
     monkeypatch.setenv("PGPASSFILE", "/passwords")
     pg_dump(f'echo "$@" > {tmp_path}/words; env > {tmp_path}/environment')
     dumps.dump_postgresql(tmp_path / "b")
@@ -227,9 +227,7 @@ def test_a_folder_that_is_not_there_becomes_no_file(tmp_path):
 def test_when_it_fails_nothing_older_goes(tmp_path, monkeypatch):
     (tmp_path / "portal-20200101T000000Z.dump").write_text("whole")
     (tmp_path / "portal-20200102T000000Z.dump").write_text("whole")
-    monkeypatch.setattr(
-        backups, "_to_disk", lambda _path: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-    )
+    monkeypatch.setattr(backups, "_fsync", lambda _path: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(CommandError, match="was not written: No space left on device"):
         call_command("backup", str(tmp_path), "--keep", "1")
     assert len(list(tmp_path.iterdir())) == 2
@@ -244,7 +242,7 @@ def test_ended_from_outside_it_leaves_nothing(tmp_path, number):
     program = (
         "from pathlib import Path; from types import SimpleNamespace; import django; django.setup();"
         "from integrations_portal.database import backups, pg_dump; from django.db import connection;"
-        "pg_dump._source = lambda: connection; backups.connection = SimpleNamespace(vendor='postgresql');"
+        "pg_dump._backup_connection = lambda: connection; backups.connection = SimpleNamespace(vendor='postgresql');"
         f"backups.back_up(Path('{tmp_path}/b'))"
     )
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}

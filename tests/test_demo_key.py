@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(api_key, "KEY", tmp_path / "demo.key")
+    monkeypatch.setattr(api_key, "KEY_FILE", tmp_path / "demo.key")
     return tmp_path / "demo.key"
 
 

@@ -85,7 +85,7 @@ def test_a_wrong_database_prepare_is_named_at_the_start(tmp_path, monkeypatch):
             status, _seconds, body = server.call("GET", "/readyz", "")
         assert status == 503 and b"DATABASE_PREPARE must be false" in body
         monkeypatch.setattr(poolers, "connection", at(url))
-        monkeypatch.setattr(poolers, "_is_right", False)
+        monkeypatch.setattr(poolers, "_is_compatible", False)
         with pytest.raises(SystemCheckError, match="DATABASE_PREPARE must be false"):
             call_command("check", databases=["default"])
 

@@ -178,7 +178,7 @@ def put_in_place(portal: Portal, backup: str, new: Place) -> None:
     if new.file:
         typed(documented("install "), portal, {"FILE": backup, "var/portal.sqlite3": str(new.file)})
         return
-    reached = pg_dump.environment(connection)
+    reached = pg_dump.libpq_environment(connection)
     replaced = {
         "portal_restored": new.direct.rpartition("/")[2],
         "--owner portal": f"--owner {reached['PGUSER']}",

@@ -80,7 +80,7 @@ def test_a_change_that_somebody_makes_meanwhile_is_not_overwritten(acme, setting
 
 def test_a_process_with_the_older_key_in_front_leaves_something_to_do(acme, settings, monkeypatch):
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
-    original = reencryption._reseal_field
+    original = reencryption._reencrypt_field
 
     def and_somebody_writes_the_old_way(model, field, done):
         original(model, field, done)
@@ -88,7 +88,7 @@ def test_a_process_with_the_older_key_in_front_leaves_something_to_do(acme, sett
         make_endpoint(acme)
         settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
 
-    monkeypatch.setattr(reencryption, "_reseal_field", and_somebody_writes_the_old_way)
+    monkeypatch.setattr(reencryption, "_reencrypt_field", and_somebody_writes_the_old_way)
     figures, refusal = rotate()
     assert figures["left"]["t1"] > 0 and figures["may_be_removed"] == [] and figures["unreadable"] == 0
     assert "Restart it and run this again" in refusal

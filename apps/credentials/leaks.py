@@ -58,7 +58,7 @@ def without_key(where: str, key: ParsedKey) -> str:
 
 
 def _hide_pieces(text: str, key: ParsedKey) -> str:
-    whole = key.text.partition("_")[2].lower()
+    whole = key.plaintext.partition("_")[2].lower()
     pieces = {whole[at : at + PIECE] for at in range(len(whole) - PIECE + 1)}
 
     def hide(match: re.Match[str]) -> str:

@@ -65,7 +65,7 @@ def _key_warnings(typed: str) -> list[Line]:
     lines = [Line("warn", _("That was a whole key. It wasn't stored, but whoever sent it should rotate it."))]
     parts = parse_key(key[0])
     row = KEY_KINDS[parts.prefix].keys().filter(key_id=parts.key_id).first() if parts else None
-    if parts is None or (row is not None and not matches(parts.text, row.digest, row.pepper_id)):
+    if parts is None or (row is not None and not matches(parts.plaintext, row.digest, row.pepper_id)):
         text = _("It isn't the key as it was created: characters are missing or wrong. It gets 401 invalid_api_key.")
         lines.append(Line("bad", text))
     return lines

@@ -46,7 +46,7 @@ class ServedOperation(NamedTuple):
     operation: Operation
 
     @property
-    def call(self) -> SnippetRequest:
+    def snippet_request(self) -> SnippetRequest:
         """Return the operation as a request for code snippets."""
         return request_for(self.operation, self.method, self.route, self.callers)
 
@@ -113,7 +113,7 @@ def _operation_context(each: ServedOperation, language: str) -> dict[str, Any]:
         "paging": ", ".join(PAGE_PARAMETERS[operation.paging]) if operation.paging else "",
         "answers": [_response_context(status, response) for status, response in operation.responses.items()],
         "refuses": operation.error_codes,
-        "code": render_snippet(each.call, language),
+        "code": render_snippet(each.snippet_request, language),
     }
 
 

@@ -1,8 +1,8 @@
-"""A consistent copy of the database in one file, taken while the portal runs.
+"""Back up the database to one consistent file while the portal runs.
 
-SQLite: its online backup, in one step, so that it is the state of one moment. PostgreSQL: dumps.py. Nothing is at the
-file's name before it is whole and on disk, and what is there already is never overwritten. In a folder files get their
-names here, and the oldest of them go.
+SQLite databases are copied by its online backup, PostgreSQL databases by ``pg_dump.py``. The file appears under its
+name only when it is complete and on disk, and an existing file is never overwritten. For a folder the file name is
+generated, and old backups in it can be removed.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ from integrations_portal.launcher.signals import handle_signals
 
 BUSY_SECONDS = 60
 SUFFIXES = {"sqlite": "sqlite3", "postgresql": "dump"}
-# Behind the bar the name that the timer of earlier versions gave: sorted as text, those are the older ones.
+# The second alternative is the name that earlier versions used; sorted as text, those backups come first.
 BACKUP_NAME = re.compile(r"portal-\d{8}T\d{6}Z\.(sqlite3|dump)|\d{4}-\d\d-\d\dT\d{6}Z\.backup")
-# What a run that was killed left behind; one that is at work is younger.
+# Temporary files; one older than PARTIAL_SECONDS was left by a run that was killed.
 PARTIAL = re.compile(r"\.(.+)\.\d+\.partial(-wal|-shm|-journal)?")
 PARTIAL_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A written backup; ``vendor`` (sqlite or postgresql) decides how to restore it."""
+    """A completed backup; ``vendor`` (sqlite or postgresql) determines how to restore it."""
 
     path: Path
     vendor: str
@@ -42,9 +42,9 @@ class Backup:
 
 
 def back_up(target: Path) -> Backup:
-    """Write the copy, readable by its owner only. Raises PortalError with what to do."""
+    """Write a backup that only its owner can read. Raises PortalError with what to do."""
     writers = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
-    if os.path.isdir(target):  # unlike Path.is_dir, no error where a folder above may not be entered
+    if os.path.isdir(target):  # Path.is_dir raises where a parent folder is not accessible
         target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{SUFFIXES[connection.vendor]}"
     with handle_signals(_exit_on_signal, signal.SIGTERM, signal.SIGHUP), _write_atomically(target) as partial:
         writers[connection.vendor](partial)
@@ -52,7 +52,7 @@ def back_up(target: Path) -> Backup:
 
 
 def keep_newest(folder: Path, count: int) -> list[Path]:
-    """Remove all but the newest backups that got their names here, and return those that went."""
+    """Delete all but the newest ``count`` backups with generated names, and return the deleted paths."""
     named = sorted(path for path in folder.iterdir() if BACKUP_NAME.fullmatch(path.name))
     for path in folder.iterdir():
         found = PARTIAL.fullmatch(path.name)
@@ -64,13 +64,13 @@ def keep_newest(folder: Path, count: int) -> list[Path]:
 
 
 def _exit_on_signal(number: int, _frame: object) -> NoReturn:
-    """Make SIGTERM and SIGHUP errors, as Ctrl-C is one: nothing half is left, and no pg_dump that goes on."""
+    """Exit by an exception on SIGTERM and SIGHUP, so that the partial file is removed and pg_dump is ended."""
     raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
 def _write_atomically(target: Path) -> Iterator[Path]:
-    """Yield a new file of mode 0600 beside the target, and give it the target's name on success; else remove it."""
+    """Yield a temporary file of mode 0600 beside the target, and rename it on success; remove it on failure."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     if os.path.lexists(target):
         raise Conflict(f"{target} exists and is not overwritten: choose another name.")
@@ -80,9 +80,9 @@ def _write_atomically(target: Path) -> Iterator[Path]:
         raise PortalError(f"{target} cannot be written: {problem.strerror}.") from None
     try:
         yield partial
-        _to_disk(partial)
+        _fsync(partial)
         _move_into_place(partial, target)
-        _to_disk(target.parent)
+        _fsync(target.parent)
     except FileExistsError:
         raise Conflict(f"{target} exists and is not overwritten: choose another name.") from None
     except OSError as problem:
@@ -93,7 +93,7 @@ def _write_atomically(target: Path) -> Iterator[Path]:
 
 
 def _move_into_place(partial: Path, target: Path) -> None:
-    """Link, not rename: that would overwrite what has been put there meanwhile. Not every file system links."""
+    """Link the file to its name: a rename would overwrite a file created meanwhile. Some file systems have no links."""
     try:
         os.link(partial, target)
     except FileExistsError:
@@ -103,7 +103,7 @@ def _move_into_place(partial: Path, target: Path) -> None:
         os.replace(partial, target)
 
 
-def _to_disk(path: Path) -> None:
+def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -112,7 +112,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _copy_sqlite(partial: Path) -> None:
-    """Copy in one step: with several, each change of another process would restart it, for ever on a busy portal."""
+    """Copy all pages in one step: between steps any change by another process would restart the backup."""
     name = str(connection.settings_dict["NAME"])
     if not Path(name).is_file():
         raise PortalError("This database is in memory: there is no file to back up.")
@@ -123,7 +123,7 @@ def _copy_sqlite(partial: Path) -> None:
             contextlib.closing(sqlite3.connect(partial)) as copy,
         ):
             source.backup(copy, pages=-1)
-            # One file by itself: the copy says of itself that it has a write-ahead log, as the original does.
+            # The copy is in WAL mode like the original; without it the backup is a single file.
             copy.execute("PRAGMA journal_mode=DELETE")
             found = [row[0] for row in copy.execute("PRAGMA integrity_check(5)")]
             broken_key = copy.execute("PRAGMA foreign_key_check").fetchone()

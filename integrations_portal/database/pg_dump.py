@@ -1,4 +1,4 @@
-"""PostgreSQL's own dump, taken by ``pg_dump`` where it may be taken: never through connections that others share."""
+"""Back up PostgreSQL by ``pg_dump``, never through a pooler that shares its connections."""
 
 import os
 import re
@@ -33,9 +33,9 @@ TOO_OLD = (
 )
 VERSIONS = re.compile(r"server version: (\d+)[^;]*; pg_dump version: (\d+)")
 IDENTITY_SQL = "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
-# What libpq reads, and how programs and Kerberos' tickets are found; none of the portal's secrets.
+# Variables that pg_dump and libpq need; the portal's secrets are not passed.
 PASSED_VARIABLES = re.compile(r"PATH|HOME|LANG|LC_[A-Z]+|TMPDIR|LD_LIBRARY_PATH|PG[A-Z]+|KRB5[A-Z0-9_]+")
-# How each option is called in libpq's environment: a password never stands on a command line.
+# The environment variable of each libpq option: passwords must not be on the command line.
 LIBPQ_VARIABLES = {
     option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
 }
@@ -46,15 +46,15 @@ def dump_postgresql(target: Path) -> None:
     program = shutil.which("pg_dump")
     if program is None:
         raise PortalError(NO_PG_DUMP)
-    source = _source()
+    source = _backup_connection()
     command = [program, "--format=custom", "--no-password", f"--file={target}"]
-    completed = subprocess.run(command, env=environment(source), capture_output=True, text=True, check=False)  # noqa: S603
+    completed = subprocess.run(command, env=libpq_environment(source), capture_output=True, text=True, check=False)  # noqa: S603
     if completed.returncode:
         raise PortalError(_failure_message(completed.returncode, completed.stderr))
 
 
-def environment(database: Any) -> dict[str, str]:
-    """Return what PostgreSQL's programs need to reach a database, as libpq reads it."""
+def libpq_environment(database: Any) -> dict[str, str]:
+    """Return the environment variables by which PostgreSQL's programs connect to a database."""
     values = database.settings_dict
     options = {**(values.get("OPTIONS") or {}), "host": values["HOST"], "port": values["PORT"], "user": values["USER"],
                "password": values["PASSWORD"], "dbname": values["NAME"]}  # fmt: skip
@@ -62,8 +62,8 @@ def environment(database: Any) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if PASSED_VARIABLES.fullmatch(name)} | given
 
 
-def _source() -> Any:
-    """Return the database that is dumped, once it is known to be the portal's, and no session of others is touched."""
+def _backup_connection() -> Any:
+    """Return the connection of the database to dump; raise PortalError for another database or a shared connection."""
     name, database = "DATABASE_URL", connection
     if settings.BACKUP_DATABASE:
         name = "BACKUP_DATABASE_URL"
@@ -83,7 +83,7 @@ def _differ(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 
 def _database_identity(database: Any) -> tuple[Any, ...]:
-    """Return what tells a database from all others but its replicas; nothing where that may not be asked."""
+    """Return an id that only replicas of a database share; an empty tuple where the role cannot read it."""
     try:
         with poolers.sessions(database) as sessions:
             return tuple(next(sessions).execute(IDENTITY_SQL).fetchone())
@@ -101,5 +101,5 @@ def _failure_message(code: int, error_output: str) -> str:
 
 
 def _first_line(text: str) -> str:
-    """The first line is what went wrong, the others where."""
+    """Return the first line of an error message, which says what failed."""
     return (text.strip().splitlines() or ["no reason given"])[0].rstrip(".")

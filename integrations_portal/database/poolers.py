@@ -1,8 +1,8 @@
 """Detect a pooler such as PgBouncer in front of PostgreSQL, and whether it preserves session state.
 
-A pooler that shares connections by the transaction gives each transaction whichever connection is free: what one
-session sets, others find (pg_dump sets an empty ``search_path``), and what it prepared is on another connection.
-Nothing tells how a pooler was set up, so two sessions of our own find out by what they see.
+A pooler in transaction mode gives each transaction any free connection: settings of one session leak to others
+(pg_dump sets an empty ``search_path``), and prepared statements are on another connection. A client cannot query the
+mode of a pooler, so two sessions are opened to observe its behavior.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg import pq
 
-# With other sessions about, either sees a change of its connection within a few.
+# While other sessions are active, the connection of either session changes within a few rounds.
 ROUNDS = 10
 PROBE = b"portal_probe"
 PREPARE_ERROR = (
@@ -21,17 +21,17 @@ PREPARE_ERROR = (
     "does not keep prepared statements."
 )
 
-_is_right = False
+_is_compatible = False
 
 
 def shares_connections(database: Any) -> bool:
-    """Tell whether a pooler gives out connections by the transaction; a session of one's own is no such sharing."""
+    """Return whether a pooler in transaction mode is in front of the database; session mode does not count."""
     with sessions(database) as opened:
         first = next(opened)
         if not _is_pooled(first):
             return False
         second = next(opened)
-        # Twice and once: a pooler that goes round its connections would else show each session the same one.
+        # Two queries and one: with equal numbers, a round-robin pooler would give each session the same connection.
         seen = [({_backend_pid(first), _backend_pid(first)}, _backend_pid(second)) for _round in range(ROUNDS)]
         first_pids, second_pids = set().union(*(mine for mine, _theirs in seen)), {theirs for _mine, theirs in seen}
     return len(first_pids) > 1 or len(second_pids) > 1 or first_pids == second_pids
@@ -50,11 +50,11 @@ def loses_prepared_statements(database: Any) -> bool:
 
 
 def prepared_statements_error() -> str:
-    """Return which setting is wrong for the pooler there is, or nothing; then it is not asked again."""
-    global _is_right
+    """Return an error for a setting that is incompatible with the pooler, or an empty string, which is cached."""
+    global _is_compatible
     prepares = settings.DATABASE_PREPARE and connection.vendor == "postgresql"
-    _is_right = _is_right or not (prepares and loses_prepared_statements(connection))
-    return "" if _is_right else PREPARE_ERROR
+    _is_compatible = _is_compatible or not (prepares and loses_prepared_statements(connection))
+    return "" if _is_compatible else PREPARE_ERROR
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _backend_pid(session: Any) -> int:
 
 
 def _is_pooled(session: Any) -> bool:
-    """A pooler makes up the process number by which its client may cancel: it cannot know whose it will be."""
+    """Return whether the process id for cancel requests is not the server's, because a pooler generated it."""
     return bool(_backend_pid(session) != session.info.backend_pid)
 
 

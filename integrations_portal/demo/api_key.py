@@ -6,7 +6,7 @@ from apps.base.actor import Actor, ActorKind, system
 from apps.base.crypto.secrets import matches, parse_key
 from apps.credentials.key_status import WORKING_STATUSES
 from apps.orgs.models import Organization
-from integrations_portal.demo.environment import KEY, write_private
+from integrations_portal.demo.environment import KEY_FILE, write_private
 from integrations_portal.demo.users import ACME
 
 NAME, TYPE = "Demo key", "partner"
@@ -15,7 +15,7 @@ NAME, TYPE = "Demo key", "partner"
 def demo_key() -> str:
     """Return Acme's demo key, which has every scope: the one of earlier starts, or a new one."""
     actor = system(Organization.objects.get(slug=ACME).pk, label="Demo")
-    text = KEY.read_text(encoding="ascii").strip() if KEY.exists() else ""
+    text = KEY_FILE.read_text(encoding="ascii").strip() if KEY_FILE.exists() else ""
     return text if _is_usable(actor, text) else _create_key(actor)
 
 
@@ -31,5 +31,5 @@ def _create_key(actor: Actor) -> str:
         actions.revoke_key(actor=actor, key_id=key.public_id, reason="The demo made a new key")
     scopes = Scope.objects.values_list("name", flat=True)
     text = actions.create_key(actor=actor, name=NAME, key_type=TYPE, scopes=scopes)[1]
-    write_private(KEY, text + "\n")
+    write_private(KEY_FILE, text + "\n")
     return text

@@ -20,7 +20,7 @@ FILE = VAR / "demo.env"
 DATABASE = VAR / "demo.sqlite3"
 MAIL = VAR / "mail"
 # The demo's API key: reused at each start, because users have it in shells and programs.
-KEY = VAR / "demo.key"
+KEY_FILE = VAR / "demo.key"
 # Locked by the running demo (management/commands/demo.py).
 RUNNING_FILE = VAR / "demo.running"
 HTTP_PORT = 80
@@ -41,7 +41,7 @@ def load(is_help: bool = False) -> None:
 def prepare(options: Namespace) -> None:
     """Create the demo's settings where there are none yet, and put them into the environment.
 
-    The database is always the demo's own; every other variable of the environment wins over the file.
+    The database is always the demo's own; other variables of the environment override the file.
     """
     try:
         with exclusive_lock("demo.lock"):
@@ -106,7 +106,7 @@ def delete_files() -> None:
     for file in (
         *(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")),
         FILE,
-        KEY,
+        KEY_FILE,
         web_server.SCHEMA_FILE,
     ):
         file.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def random_key() -> str:
 
 def path_settings() -> dict[str, str]:
     """Return the settings with paths, which are never read from the file, because the folder can move."""
-    # An absolute path brings its own slash: `sqlite:////…`. Quoted, because these are parsed as URLs.
+    # An absolute path adds a slash: `sqlite:////…`. Quoted, because these are parsed as URLs.
     return {
         "DATABASE_URL": f"sqlite:///{quote(str(DATABASE))}",
         "EMAIL_URL": f"filemail:///{quote(str(MAIL))}",

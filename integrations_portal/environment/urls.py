@@ -12,20 +12,20 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
-# Everything else that redis-py takes there would change how long a request waits for Redis.
+# Other options of redis-py would change how long a request waits for Redis.
 REDIS_OPTIONS = re.compile(r"db|username|password|ssl_[a-z_]+")
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
-# The folder of a socket that is nowhere.
+# A socket folder that does not exist.
 NO_HOST = "/dev/null"
 IN_MEMORY = "sqlite://:memory:"
 HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:.]+")
-# Of these the path is one of the file system, where an @ is nothing special.
+# The path of these URLs is one of the file system, in which an @ has no meaning.
 FILE_SCHEMES = ("sqlite", "filemail", "unix")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def split(name: str, value: str) -> SplitResult:
-    """Take an address apart, or say what is wrong without quoting it: a password may stand in any part of it."""
+def parse_url(name: str, value: str) -> SplitResult:
+    """Parse a URL. Raises ImproperlyConfigured without quoting it, because any part can contain a password."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -42,8 +42,8 @@ def split(name: str, value: str) -> SplitResult:
 
 
 def base_url(name: str, value: str) -> SplitResult:
-    """Take an address apart that may have a scheme, a host and a port, and nothing else."""
-    parts = split(name, value)
+    """Parse a URL that consists of scheme, host and port only."""
+    parts = parse_url(name, value)
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     is_plain = HOST.fullmatch(host) and parts.netloc in (shown, f"{shown}:{parts.port}")
@@ -57,8 +57,8 @@ def base_url(name: str, value: str) -> SplitResult:
 
 
 def issuer(name: str, value: str) -> str:
-    """Return the issuer of an identity provider as it was given, once it is an address that may be asked."""
-    parts = split(name, value)
+    """Return the issuer URL of an identity provider: https, or http on a loopback address."""
+    parts = parse_url(name, value)
     is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_local)):
         raise ImproperlyConfigured(f"{name} must start with https:// (plain http only on a loopback address).")
@@ -73,7 +73,7 @@ def database(name: str, value: str) -> dict[str, Any]:
         return dict(environ.Env.db_url_config(value))
     if value.partition("://")[0] not in DATABASE_SCHEMES or "://" not in value:
         raise ImproperlyConfigured(f"{name} must start with sqlite:// or postgres://.")
-    *_, parts = (split(name, each) for each in _url_of_each_host(value))
+    *_, parts = (parse_url(name, each) for each in _url_of_each_host(value))
     if parts.scheme == "sqlite" and (parts.netloc or not parts.path.strip("/") or parts.path.endswith("/")):
         raise ImproperlyConfigured(
             f"{name} must name a file: sqlite:///var/portal.sqlite3, or sqlite:////data/portal.sqlite3 (four slashes)."
@@ -88,7 +88,7 @@ def database(name: str, value: str) -> dict[str, Any]:
 
 
 def backup_database(name: str, value: str, own: dict[str, Any]) -> dict[str, Any]:
-    """Return Django's settings for where PostgreSQL's backup is taken; nothing where that is the portal's own."""
+    """Return Django's settings of the database to back up, or an empty dict where that is DATABASE_URL's."""
     if not value:
         return {}
     found = database(name, value)
@@ -100,7 +100,7 @@ def backup_database(name: str, value: str, own: dict[str, Any]) -> dict[str, Any
 
 
 def _check_options(name: str, options: dict[str, str]) -> None:
-    """Have libpq judge the options, without a host to connect to; Django would take some of its own among them."""
+    """Raise ImproperlyConfigured for options that libpq does not accept, among them options of Django's own."""
     options.pop("hostaddr", None)
     wait = options.get("connect_timeout", "0")
     try:
@@ -112,7 +112,7 @@ def _check_options(name: str, options: dict[str, str]) -> None:
 
 
 def _url_of_each_host(value: str) -> list[str]:
-    """Return the address once for each of its hosts: libpq takes several, separated by commas."""
+    """Return a URL for each of the hosts: libpq accepts several, separated by commas."""
     scheme, _, rest = value.partition("://")
     authority, slash, path = rest.partition("/")
     user, at, hosts = authority.rpartition("@")
@@ -120,13 +120,13 @@ def _url_of_each_host(value: str) -> list[str]:
 
 
 def redis_server(name: str, value: str, schemes: tuple[str, ...] = REDIS_SCHEMES) -> str:
-    """Return the address of a Redis, once redis-py understands all of it."""
+    """Return a Redis URL that redis-py accepts, or an empty string."""
     if not value:
         return value
     if value.partition("://")[0] not in schemes or "://" not in value:
         starts = [f"{scheme}://" for scheme in schemes]
         raise ImproperlyConfigured(f"{name} must start with {', '.join(starts[:-1])} or {starts[-1]}.")
-    parts = split(name, value)
+    parts = parse_url(name, value)
     unknown = [option for option, _ in parse_qsl(parts.query, True) if not REDIS_OPTIONS.fullmatch(option)]
     if unknown:
         raise ImproperlyConfigured(f"{name} has an option that is not known after the question mark.")
@@ -143,7 +143,7 @@ def redis_server(name: str, value: str, schemes: tuple[str, ...] = REDIS_SCHEMES
 
 def mail_server(name: str, value: str) -> dict[str, Any]:
     """Return Django's settings for mail."""
-    parts = split(name, value)
+    parts = parse_url(name, value)
     if parts.scheme not in environ.Env.EMAIL_SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in sorted(environ.Env.EMAIL_SCHEMES))
         raise ImproperlyConfigured(f"{name} must start with one of {known}.")

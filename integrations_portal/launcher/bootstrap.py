@@ -1,10 +1,10 @@
-"""Start a command inside an environment that has what it needs; for `demo` and `test`, make that environment.
+"""Run a command in a virtual environment with the packages that it needs; `demo` and `test` create it.
 
-Standard library only: this runs before anything is installed. In this order:
+Standard library only: this runs before anything is installed. The environment is, in this order:
 
-1. `PORTAL_VENV` names an environment: it is used as it is.
-2. The running interpreter already carries the lock's packages (an image, CI): run in place.
-3. `.venv` in the project's root, made from the lock where it is missing or no longer true.
+1. the one that `PORTAL_VENV` names, unchanged;
+2. that of the running interpreter, if it has the packages of the lock file (an image, CI);
+3. `.venv` in the project's root, created from the lock file if it is missing or out of date.
 """
 
 import contextlib
@@ -34,24 +34,24 @@ from integrations_portal.launcher.packages import (
 
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-READY_FILE = VENV / ".portal-ready"  # written last: what the environment holds
-CREATED_FILE = VENV / ".portal-made"  # written first: this environment is ours, so we may remove it
+READY_FILE = VENV / ".portal-ready"  # written last: the installed lock files
+CREATED_FILE = VENV / ".portal-made"  # written first: this module created the environment, so it can remove it
 VAR = ROOT / "var"
 
 BASE, TEST = "base.txt", "test.txt"
 LOCKS = {"demo": BASE, "test": TEST}
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 RESTARTED_VARIABLE = "PORTAL_STARTED_AGAIN"
-# One process more than cores, as much of the suite waits; files stay whole, for they share servers, and in their order.
+# One process more than cores, as many tests wait. Tests of a file share servers and run in one process, in order.
 WHOLE_SUITE = ["-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
-# Django alone proves little: many machines have some Django of their own.
+# Several packages are checked, because many machines have Django installed for other projects.
 REQUIRED_MODULES = ("django", "environ", "rest_framework", "celery")
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
 
 
-def run_in_environment(command: str, words: list[str]) -> None:
-    """Return where this interpreter can run the command; start again in one that can otherwise."""
-    # exec keeps the process id, children get another: this neither goes round in a circle nor leaks to them.
+def ensure_environment(command: str, words: list[str]) -> None:
+    """Return if this interpreter can run the command; otherwise replace the process by one that can."""
+    # exec keeps the process id: the variable prevents a loop, and has no effect on child processes.
     is_restarted = os.environ.pop(RESTARTED_VARIABLE, "") == str(os.getpid())
     python = sys.executable if is_restarted else python_for(command)
     if command == "test":
@@ -70,7 +70,7 @@ def start(python: str, arguments: list[str]) -> NoReturn:
 
 
 def python_for(command: str) -> str:
-    """Find the interpreter for `command`, setting one up where that is the command's right."""
+    """Return the interpreter for `command`; `demo` and `test` install one if needed."""
     if named := os.environ.get("PORTAL_VENV"):
         return python_of_environment(Path(named).expanduser().absolute(), command)
     if command in LOCKS:
@@ -94,7 +94,7 @@ def python_of_environment(environment: Path, command: str) -> str:
     python = environment / "bin" / "python"
     if not python.exists():
         sys.exit(f"PORTAL_VENV={environment} is not an environment: it has no bin/python.")
-    # Other commands find out after the start; pytest would only stumble over it.
+    # Other commands check this after they start; pytest would fail with a traceback.
     if command == "test" and run_quietly([python, "-c", "import django, pytest"]).returncode:
         sys.exit(f"PORTAL_VENV={environment} lacks Django or pytest: install requirements/{TEST} there.")
     return str(python)
@@ -106,7 +106,7 @@ def has_required_modules() -> bool:
 
 
 def pinned_versions(lock: str) -> dict[str, str]:
-    """Read name → version of what the lock wants on every machine: lines with a marker are optional."""
+    """Return name and version of each package in the lock file, without packages that depend on the platform."""
     return {name: version for name, version, marker in PIN.findall(lock_bytes(lock).decode()) if not marker}
 
 
@@ -121,7 +121,7 @@ def has_locked_packages(lock: str) -> bool:
 
 
 def installed_versions() -> dict[str, str]:
-    """Read name → version off the installed packages' folders: ten times as fast as importlib.metadata."""
+    """Return name and version of each installed package by its folder, ten times as fast as importlib.metadata."""
     versions: dict[str, str] = {}
     for folder in reversed(sys.path):  # the first one on the path wins
         with contextlib.suppress(OSError):  # an archive, or a folder that is gone
@@ -136,7 +136,7 @@ def is_ready(lock: str) -> bool:
 
 
 def installed_locks() -> dict[str, str]:
-    """Read lock → SHA-256 of what `.venv` holds: nothing where it was not finished here, by this Python."""
+    """Return the SHA-256 of each lock file installed in `.venv`; empty if it is incomplete or of another Python."""
     try:
         ready = json.loads(READY_FILE.read_text())
         is_current = VENV_PYTHON.exists() and (ready["root"], ready["python"]) == (str(ROOT), PYTHON)
@@ -146,11 +146,11 @@ def installed_locks() -> dict[str, str]:
 
 
 def locked_python(lock: str) -> str:
-    """Give `.venv`'s interpreter, setting `.venv` up first where it is not ready for `lock`."""
+    """Return the interpreter of `.venv`, after installing `lock` there if needed."""
     if not is_ready(lock):
         try:
             with exclusive_lock("bootstrap.lock") as held:
-                if not is_ready(lock):  # another start may have done it while we waited
+                if not is_ready(lock):  # another process can have done it meanwhile
                     install_lock(lock, held)
         except OSError as problem:
             sys.exit(f"Setting up .venv failed: {problem}. The log is {LOG}.")
@@ -174,10 +174,10 @@ def exclusive_lock(name: str) -> Iterator[IO[str]]:
 
 
 def install_lock(lock: str, held: IO[str]) -> None:
-    """Make `.venv` hold the lock's packages, and write down that it does."""
+    """Install the lock's packages in `.venv` and record that."""
     LOG.write_bytes(b"")
     interpreters = base_interpreters()
-    # What `demo` made only lacks packages for `test`: adding leaves a running demo its environment.
+    # An environment that `demo` created only lacks packages of `test`: they are added, because a demo can be running.
     if installed_locks() != {BASE: fingerprint(BASE)} and not is_created_elsewhere():
         create_environment(interpreters[0])
     install(pip_command(interpreters, VENV_PYTHON), lock, held)
@@ -186,7 +186,7 @@ def install_lock(lock: str, held: IO[str]) -> None:
 
 
 def is_created_elsewhere() -> bool:
-    """Return whether `.venv` was not created here: packages are then only added, never removed."""
+    """Return whether the user created `.venv`: packages are then only added, never removed."""
     if CREATED_FILE.exists() or not VENV_PYTHON.exists():
         return False
     if not (VENV / "lib" / f"python{PYTHON}").is_dir():
@@ -195,19 +195,19 @@ def is_created_elsewhere() -> bool:
 
 
 def base_interpreters() -> list[str]:
-    """List the interpreters that outlive `.venv`: the running one, and its base where that is another."""
+    """Return the interpreters outside `.venv`: the running one, and the one that it is based on."""
     base = getattr(sys, "_base_executable", sys.executable)
     is_inside = Path(sys.prefix).resolve() == VENV.resolve()
     return [base] if is_inside else list(dict.fromkeys([sys.executable, base]))
 
 
 def create_environment(python: str) -> None:
-    """Create `.venv` again. Without pip: that is fast, and works where a system ships venv but not ensurepip."""
+    """Create `.venv` again, without pip: that is fast, and works on systems with venv but without ensurepip."""
     print_status(f"making .venv with Python {PYTHON}")
     if VENV.is_symlink():
         VENV.unlink()
     elif VENV.exists():
-        VENV_PYTHON.unlink(missing_ok=True)  # first: cut short, it looks neither ready nor another program's
+        VENV_PYTHON.unlink(missing_ok=True)  # first, so that an interrupted removal is neither ready nor the user's
         shutil.rmtree(VENV)
     VENV.mkdir()
     CREATED_FILE.touch()
@@ -218,9 +218,9 @@ def create_environment(python: str) -> None:
 
 
 def write_ready(lock: str) -> None:
-    """Write down, at once or not at all, what `.venv` now holds."""
+    """Record atomically which lock files are installed in `.venv`."""
     held = {lock: fingerprint(lock)}
-    if pinned_versions(BASE).items() <= pinned_versions(lock).items():  # what serves `test` serves `demo`
+    if pinned_versions(BASE).items() <= pinned_versions(lock).items():  # packages for `test` include those for `demo`
         held[BASE] = fingerprint(BASE)
     draft = READY_FILE.with_suffix(".draft")
     draft.write_text(json.dumps({"root": str(ROOT), "python": PYTHON, "locks": held}, indent=1))

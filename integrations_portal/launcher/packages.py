@@ -1,4 +1,4 @@
-"""Locked packages, put into an environment by pip, and what to tell people meanwhile.
+"""Install locked packages with pip, and print progress and advice.
 
 Standard library only: this runs before anything is installed.
 """
@@ -18,7 +18,7 @@ LOG = ROOT / "var" / "bootstrap.log"
 QUIET_OPTIONS: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
                  "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
-# What pip says of each package it has got: from an index, from a file's path, or already there.
+# pip's output for each package: from an index, from a file, or already installed.
 PIP_PACKAGE = re.compile(r"(?:Collecting|Processing|\w+ already satisfied:) (?:\S*/)?([\w.]+(?:-[A-Za-z]\w*)*)")
 ADVICE = (
     ("No space left on device", "The disk is full: make room"),
@@ -32,7 +32,7 @@ ADVICE = (
 
 
 def lock_bytes(lock: str) -> bytes:
-    """Read the lock's file."""
+    """Return the content of a lock file."""
     try:
         return (ROOT / "requirements" / lock).read_bytes()
     except OSError as problem:
@@ -40,7 +40,7 @@ def lock_bytes(lock: str) -> bytes:
 
 
 def pip_command(interpreters: list[str], target_python: Path) -> list[str | Path]:
-    """Find a pip for the environment of `target_python`: that of an interpreter that can fill others, else its own."""
+    """Return the command of a pip that can install into the environment of `target_python`, which can lack pip."""
     for python in interpreters:
         version = re.match(r"(\d+)\.(\d+)", run_quietly([python, "-c", "import pip; print(pip.__version__)"]).stdout)
         if version and (int(version[1]), int(version[2])) >= (22, 3):  # the first with --python
@@ -51,25 +51,25 @@ def pip_command(interpreters: list[str], target_python: Path) -> list[str | Path
 
 
 def run_quietly(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    """Run a short command quietly."""
-    with reaper() as children:
+    """Run a short command and return its exit code and output."""
+    with interrupting_reaper() as children:
         running = children.start(command, **QUIET_OPTIONS)
         output, _ = running.communicate()
     return subprocess.CompletedProcess(command, running.returncode, output)
 
 
-def reaper() -> Reaper:
-    """Give what ends a program when we end; by SIGINT, at which pip removes what it unpacked."""
+def interrupting_reaper() -> Reaper:
+    """Return a Reaper that sends SIGINT first: pip then removes its temporary files."""
     return Reaper(signal.SIGINT)
 
 
 def install(pip: list[str | Path], lock: str, lock_file: IO[str]) -> None:
-    """Install the lock with `pip`, showing how far it is."""
+    """Install the packages of a lock file with `pip`, with progress on stderr."""
     command = [*pip, "install", "--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "-r", ROOT / "requirements" / lock]
-    # pip holds our lock file too: should we be killed, the next start waits until pip is gone.
+    # pip inherits the lock: if this process is killed, the next start waits until pip has ended.
     total = len(PIN.findall(lock_bytes(lock).decode()))
-    with reaper() as children, LOG.open("a", encoding="utf-8", buffering=1) as log:
+    with interrupting_reaper() as children, LOG.open("a", encoding="utf-8", buffering=1) as log:
         running = children.start(command, pass_fds=[lock_file.fileno()], **QUIET_OPTIONS)
         for line in with_progress(running.stdout or (), total):
             log.write(line)
@@ -79,11 +79,11 @@ def install(pip: list[str | Path], lock: str, lock_file: IO[str]) -> None:
 
 
 def with_progress(lines: Iterable[str], total: int) -> Iterator[str]:
-    """Pass pip's lines on, telling on stderr how many of the packages it has got."""
+    """Yield pip's output lines, and print to stderr how many packages it has fetched."""
     seen: set[str] = set()
     for line in lines:
         if line.startswith("Ignoring "):
-            total -= 1  # its marker does not fit this machine
+            total -= 1  # not for this platform
         elif found := PIP_PACKAGE.match(line):
             seen.add(found[1].replace("_", "-").lower())
             show_progress(min(len(seen), total), total)
@@ -93,7 +93,7 @@ def with_progress(lines: Iterable[str], total: int) -> Iterator[str]:
 
 
 def show_progress(done: int, total: int) -> None:
-    """Show the count: rewriting one line on a terminal, every tenth package elsewhere."""
+    """Print the count: on one line of a terminal, else for every tenth package."""
     text = f"installing {total} packages … ({done}/{total})"
     if sys.stderr.isatty():
         print(f"\r{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
@@ -102,7 +102,7 @@ def show_progress(done: int, total: int) -> None:
 
 
 def exit_with_log(default_advice: str) -> NoReturn:
-    """End with the last lines of the log and one sentence on what to do."""
+    """Exit with the last lines of the log and one sentence of advice."""
     text = LOG.read_text(encoding="utf-8")
     advice = next((advice for sign, advice in ADVICE if sign in text), default_advice)
     print("\n" + "\n".join(text.splitlines()[-12:]), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The checklist of first steps, completed by what has happened."""
+"""The checklist of first steps; whether a step is done is derived from the organization's data."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def _calling(actor: Actor, slug: str) -> list[Step]:
 def _receiving(actor: Actor, slug: str) -> list[Step]:
     endpoints = Endpoint.objects.for_actor(actor)
     newest = endpoints.existing().order_by("-pk").first()
-    answers = dashboard_stats.first_successes(actor)
+    successes = dashboard_stats.first_successes(actor)
     may = actor.can(Permission.WEBHOOKS_WRITE)
     page = reverse("webhook", args=[slug, newest.public_id]) if newest and may else ""
     return [
@@ -59,14 +59,14 @@ def _receiving(actor: Actor, slug: str) -> list[Step]:
         },
         {
             "title": _("Verify a signature"),
-            "done": answers.test or answers.event,
+            "done": successes.test or successes.event,
             "text": _("Check it in your receiver, then send a test. This ticks when the receiver answers it with 2xx."),
             "url": f"{page}?tab=test" if page else "",
             "action": _("Send test"),
         },
         {
             "title": _("Receive a real event"),
-            "done": answers.event,
+            "done": successes.event,
             "text": _("Publish one through the API; the delivery shows request, response and timing."),
         },
     ]

@@ -65,7 +65,7 @@ def test_why_a_key_is_not_good(gateway, make_key, acme):
     assert code(key, ip="203.0.113.9", scopes=["orders:read", "orders:write"]) == "insufficient_scope"
     assert ask(gateway, key, ip="203.0.113.9", scopes=["orders:read"])["valid"] is True
     assert ask(gateway, key, ip="::ffff:203.0.113.9")["valid"] is True
-    for text in ("", "nonsense", new_key("ipk_").text, new_key("ips_").text, key.text[:-1] + "~"):
+    for text in ("", "nonsense", new_key("ipk_").plaintext, new_key("ips_").plaintext, key.text[:-1] + "~"):
         assert code(text) == "invalid_api_key"
     actions.disable_key(actor=system(acme.pk), key_id=key.row.public_id)
     assert code(key) == "disabled_api_key"

@@ -101,7 +101,7 @@ def test_the_last_use_never_goes_back(organization):
 
 
 def test_untrusted_text_is_truncated_and_cleaned(organization):
-    secret = new_key("ipk_").text
+    secret = new_key("ipk_").plaintext
     agent = f"agent {secret} " + "x" * 500
     key = replace(key_actor(organization), label="L\x00" * 200)
     call(

@@ -72,7 +72,7 @@ def test_an_actor_of_no_organization_must_name_one(organization):
 
 
 def test_secrets_are_cut_wherever_they_hide(organization):
-    key = new_key("ipk_").text
+    key = new_key("ipk_").plaintext
     secret = "whsec_" + "A" * 43 + "="
     hidden = {"note": [f"was {key}", {"deep": [secret], "Authorization": "Basic eHg=", "key_type": "partner"}]}
     entry = change(person(organization, label=f"Ada {key}"), changes=hidden, target_label=key)

@@ -22,7 +22,7 @@ ONE, OTHER = "one", "other"
 def _all_places_are_free_afterwards():
     yield
     gc.collect()
-    assert heavy_work._taken.total() == 0
+    assert heavy_work._slots_in_use.total() == 0
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_organization_has_two_places_and_a_process_half_of_its_threads(monkey
 def test_a_place_that_another_process_holds_is_taken(monkeypatch):
     """What this process counts is emptied, as another process would know nothing of it."""
     places = [heavy_work.reserve_slot(ONE), heavy_work.reserve_slot(ONE)]
-    monkeypatch.setattr(heavy_work, "_taken", heavy_work.Counter())
+    monkeypatch.setattr(heavy_work, "_slots_in_use", heavy_work.Counter())
     with pytest.raises(Busy):
         heavy_work.reserve_slot(ONE)
     heavy_work.reserve_slot(OTHER).release()
@@ -84,9 +84,9 @@ def test_a_place_that_another_process_holds_is_taken(monkeypatch):
 def test_a_stream_holds_its_place_until_it_is_closed():
     with heavy_work.reserve_slot(ONE) as slot:
         answer = slot.hold_until_sent(StreamingHttpResponse(iter([b"a", b"b"])))
-    assert heavy_work._taken[ONE] == 1
+    assert heavy_work._slots_in_use[ONE] == 1
     answer.close()
-    assert heavy_work._taken[ONE] == 0
+    assert heavy_work._slots_in_use[ONE] == 0
     with pytest.raises(ZeroDivisionError), heavy_work.reserve_slot(ONE):
         raise ZeroDivisionError
     heavy_work.reserve_slot(ONE)  # nobody keeps it

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.base.outbound import AddressPolicy, AddressRefused, check_url
+from apps.base.outbound import AddressPolicy, UrlRefused, check_url
 from tests.base.bad_urls import NUMERIC_SPELLINGS, all_bad_urls, words
 
 pytestmark = pytest.mark.pure
@@ -23,14 +23,14 @@ def test_there_are_enough_spellings_to_mean_something() -> None:
 
 @pytest.mark.parametrize("url", list(all_bad_urls()))
 def test_a_url_that_could_be_read_in_two_ways_or_points_inside_is_refused(url: str) -> None:
-    with pytest.raises(AddressRefused) as refused:
+    with pytest.raises(UrlRefused) as refused:
         check_url(url, STRICT)
     assert len(str(refused.value)) > 20 and str(refused.value).endswith(".")
 
 
 @pytest.mark.parametrize("host", NUMERIC_SPELLINGS)
 def test_an_exception_does_not_allow_other_spellings(host: str) -> None:
-    with pytest.raises(AddressRefused):
+    with pytest.raises(UrlRefused):
         check_url(f"http://{host}:8080/", LOCAL)
 
 
@@ -53,15 +53,15 @@ def test_an_exception_does_not_allow_other_spellings(host: str) -> None:
     ],
 )
 def test_the_reason_is_told(url: str, reason: str) -> None:
-    with pytest.raises(AddressRefused) as refused:
+    with pytest.raises(UrlRefused) as refused:
         check_url(url, STRICT)
     assert refused.value.reason_code == reason
 
 
 def test_the_message_names_what_is_wrong_with_a_literal() -> None:
-    with pytest.raises(AddressRefused, match=r"^169\.254\.169\.254 is not a public address \(a link-local address\)"):
+    with pytest.raises(UrlRefused, match=r"^169\.254\.169\.254 is not a public address \(a link-local address\)"):
         check_url("https://169.254.169.254/latest/meta-data", STRICT)
-    with pytest.raises(AddressRefused, match=r"\[2606:4700::1\]"):
+    with pytest.raises(UrlRefused, match=r"\[2606:4700::1\]"):
         check_url("https://[2606:4700:0::1]/", STRICT)
 
 
@@ -102,7 +102,7 @@ def test_plain_http_needs_a_literal_that_the_operator_allowed() -> None:
     assert target.literal == ip_address("127.0.0.1") and target.port == 9000
     assert check_url("http://[::1]:9000/", LOCAL).url == "http://[::1]:9000/"
     for url in ("http://a.example/", "http://8.8.8.8/", "http://127.0.0.1:81/", "http://a.localhost:9000/"):
-        with pytest.raises(AddressRefused):
+        with pytest.raises(UrlRefused):
             check_url(url, LOCAL)
 
 
@@ -126,16 +126,16 @@ def test_localhost_is_the_loopback_address_where_the_operator_allowed_that() -> 
         ("http://localhost:8000/", AddressPolicy(LOCAL.allowed, "localhost", 8000)),
         ("http://localhost:81/", LOCAL),
     ):
-        with pytest.raises(AddressRefused):
+        with pytest.raises(UrlRefused):
             check_url(text, policy)
 
 
 def test_the_portals_own_port_is_refused_even_where_its_address_is_allowed() -> None:
     demo = AddressPolicy(((ip_network("127.0.0.1/32"), None),), "127.0.0.1", 8000)
     assert check_url("http://127.0.0.1:9000/", demo)
-    with pytest.raises(AddressRefused, match="own address"):
+    with pytest.raises(UrlRefused, match="own address"):
         check_url("http://127.0.0.1:8000/", demo)
-    with pytest.raises(AddressRefused, match="own address"):
+    with pytest.raises(UrlRefused, match="own address"):
         check_url("http://127.0.0.1:8000/", AddressPolicy(demo.allowed, "localhost", 8000))
 
 
@@ -143,7 +143,7 @@ def test_the_portals_own_port_is_refused_even_where_its_address_is_allowed() -> 
 def test_any_host_is_refused_or_becomes_a_plain_name_or_address(host: str) -> None:
     try:
         target = check_url(f"https://{host}/", STRICT)
-    except AddressRefused:
+    except UrlRefused:
         return
     assert target.url.isascii() and target.host.isascii() and "@" not in target.url.partition("/hook")[0].split("/")[2]
     odd = [part for part in target.host.split(".") if not part.replace("-", "a").isalnum()]

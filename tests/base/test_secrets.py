@@ -57,28 +57,28 @@ def test_checksums_of_any_key(prefix, letters):
     text = prefix + letters
     assert checksum(text) == independent_checksum(text)
     assert re.fullmatch(r"[0-9A-Za-z]{6}", checksum(text))
-    assert parse_key(text + checksum(text)).text == text + checksum(text)
+    assert parse_key(text + checksum(text)).plaintext == text + checksum(text)
 
 
 @pytest.mark.parametrize("prefix", ["ipk_", "ips_"])
 def test_a_new_key_has_the_documented_form(prefix):
     key = new_key(prefix)
-    assert re.fullmatch(prefix + "[0-9A-Za-z]{50}", key.text)
-    assert (key.key_id, key.last_four) == (key.text[4:16], key.text[-4:])
-    assert key.text[-6:] == independent_checksum(key.text[:-6])
-    assert parse_key(key.text) == key
+    assert re.fullmatch(prefix + "[0-9A-Za-z]{50}", key.plaintext)
+    assert (key.key_id, key.last_four) == (key.plaintext[4:16], key.plaintext[-4:])
+    assert key.plaintext[-6:] == independent_checksum(key.plaintext[:-6])
+    assert parse_key(key.plaintext) == key
 
 
 def test_keys_come_from_the_systems_random_source(monkeypatch):
     asked = []
     monkeypatch.setattr(secrets.secrets, "choice", lambda letters: asked.append(letters) or "a")
-    assert new_key("ipk_").text.startswith("ipk_" + "a" * 44)
+    assert new_key("ipk_").plaintext.startswith("ipk_" + "a" * 44)
     assert asked == [DIGITS] * 44
 
 
 def test_a_thousand_keys_are_different_in_both_parts():
     keys = [new_key("ipk_") for _ in range(1000)]
-    assert len({key.key_id for key in keys}) == len({key.text[16:48] for key in keys}) == 1000
+    assert len({key.key_id for key in keys}) == len({key.plaintext[16:48] for key in keys}) == 1000
 
 
 @given(LETTERS, st.integers(4, 47), st.sampled_from(DIGITS))
@@ -95,19 +95,19 @@ def test_one_wrong_letter_is_noticed(letters, place, letter):
     lambda text: text[:10] + "１" + text[11:], lambda text: text[:10] + "_" + text[11:], lambda text: text * 1000,
 ])  # fmt: skip
 def test_what_is_no_key_is_none(change):
-    assert parse_key(change(new_key("ipk_").text)) is None
+    assert parse_key(change(new_key("ipk_").plaintext)) is None
 
 
 def test_the_digest_is_hmac_of_the_whole_key(settings):
     settings.KEY_PEPPERS = {"p1": b"p" * 32}
-    text = new_key("ipk_").text
+    text = new_key("ipk_").plaintext
     assert digest(text, "p1") == hmac.new(b"p" * 32, text.encode(), hashlib.sha256).hexdigest()
     assert digest(text, "p1") != binascii.hexlify(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def test_a_digest_matches_its_own_key_and_pepper_only(settings):
     settings.KEY_PEPPERS = {"new": b"n" * 32, "old": b"o" * 32}
-    text, other = new_key("ipk_").text, new_key("ipk_").text
+    text, other = new_key("ipk_").plaintext, new_key("ipk_").plaintext
     stored = digest(text, "old")
     assert matches(text, stored, "old")
     assert not matches(other, stored, "old")
@@ -118,7 +118,7 @@ def test_a_digest_matches_its_own_key_and_pepper_only(settings):
 
 def test_a_retired_pepper_never_matches_even_where_the_current_one_would(settings):
     settings.KEY_PEPPERS = {"new": b"n" * 32}
-    text = new_key("ipk_").text
+    text = new_key("ipk_").plaintext
     assert not matches(text, digest(text, "new"), "retired")
 
 
@@ -134,5 +134,5 @@ def test_comparing_takes_constant_time(settings, monkeypatch):
 def test_the_mask_shows_four_of_the_id_and_the_last_four(prefix):
     key = new_key(prefix)
     shown = mask(prefix, key.key_id, key.last_four)
-    assert shown == f"{prefix}{key.key_id[:4]}••••{key.text[-4:]}"
-    assert key.text[8:-4] not in shown and len(shown) == 16
+    assert shown == f"{prefix}{key.key_id[:4]}••••{key.plaintext[-4:]}"
+    assert key.plaintext[8:-4] not in shown and len(shown) == 16

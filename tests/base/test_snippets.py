@@ -89,7 +89,7 @@ def test_what_is_hostile_arrives_as_it_is(server, tmp_path, language):
     mixed = ("X-Mixed", ("a'$(touch OWNED)`{x}!\\", Variable("PORTAL_API_KEY"), "{y}${z}"))
     body = {"texts": list(HOSTILE), **dict.fromkeys(HOSTILE, None), "n": [1, 1.5, True, False, {}, []], "big": "x" * 99}
     call = SnippetRequest(
-        "POST", (server.url + "/a/", Variable("ID"), "/b'{c}"), (*headers, mixed), body, answer=NO_BODY
+        "POST", (server.url + "/a/", Variable("ID"), "/b'{c}"), (*headers, mixed), body, response_type=NO_BODY
     )
     read_by(language, call, tmp_path, ID="one", PORTAL_API_KEY="k$(touch OWNED)'\"`")
     assert server.seen

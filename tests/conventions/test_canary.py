@@ -397,7 +397,7 @@ def test_what_is_kept_instead_are_digests(ada: User, make_key: Callable[..., Key
 
 @pytest.mark.django_db
 def test_no_error_repeats_a_key_that_was_typed_into_the_wrong_field(admin_key: Key):
-    text = new_key("ipk_").text
+    text = new_key("ipk_").plaintext
     key = {"name": "x", "type": "partner", "scopes": ["users:read"]}
     repeated = []
     for path, body in (
@@ -424,7 +424,7 @@ def test_no_error_repeats_a_key_that_was_typed_into_the_wrong_field(admin_key: K
     "Cookie: session={key}",
 ])  # fmt: skip
 def test_a_log_line_never_holds_a_secret(logs: io.StringIO, text: str):
-    key, secret = new_key("ipk_").text, new_secret()
+    key, secret = new_key("ipk_").plaintext, new_secret()
     line = text.format(key=key, secret=secret)
     logger: Callable[..., None] = logging.getLogger("apps.canary").warning
     logger(line)

@@ -68,7 +68,7 @@ def all_forms(form: type[forms.BaseForm] = forms.BaseForm) -> set[type[forms.Bas
 def refuses_secrets(field: Any) -> bool:
     try:
         for check in field.validators:
-            check(new_key("ipk_").text)
+            check(new_key("ipk_").plaintext)
     except (ValidationError, serializers.ValidationError):
         return True
     return False
@@ -108,7 +108,7 @@ def test_every_text_of_a_form_is_checked():
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "text",
-    [ZERO_WIDTH, "two\nlines", new_key("ipk_").text, "see whsec_" + "a" * 32],
+    [ZERO_WIDTH, "two\nlines", new_key("ipk_").plaintext, "see whsec_" + "a" * 32],
     ids=["invisible", "two lines", "key", "secret"],
 )
 def test_the_api_names_the_field_and_stores_nothing(api, admin_key, samples: Samples, text):

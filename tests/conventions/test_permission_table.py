@@ -282,7 +282,7 @@ def test_every_route_of_the_api_has_a_row():
 @pytest.mark.parametrize("path", NO_PATH.values())
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_what_is_no_path_is_404_for_everybody(path, method, people, acme_key, admin_key):
-    clients = [*people.values(), Api(acme_key).client, Api(admin_key).client, Api(new_key("ips_").text).client]
+    clients = [*people.values(), Api(acme_key).client, Api(admin_key).client, Api(new_key("ips_").plaintext).client]
     assert {call_and_undo(client, method, path) for client in clients} == {"404"}
 
 

@@ -212,7 +212,7 @@ def test_every_snippet_gets_an_answer_that_is_documented(
     with RUNNERS[language](tmp_path, monkeypatch) as run:
         tour = Tour(run, {"PORTAL_API_KEY": key, "EVENT_TYPE_NAME": "order.created"})
         for name in ORDER:
-            tour.take(every[name], render_snippet(every[name].call, language))
+            tour.take(every[name], render_snippet(every[name].snippet_request, language))
     assert len(tour.seen) == len(ORDER) > 50
     assert tour.seen["verifyApiKey"].body == {"valid": False, "code": "invalid_api_key"}
     assert tour.seen["getMe"].body["organization"]["slug"] == "acme"

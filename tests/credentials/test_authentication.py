@@ -60,14 +60,14 @@ def test_other_schemes_count_as_no_key(client, acme_key):
 
 
 def _wrong_keys(text):
-    other = new_key("ipk_").text
+    other = new_key("ipk_").plaintext
     swapped = text[:20] + ("a" if text[20] != "a" else "b") + text[21:]
     return {
         "garbage": "garbage",
         "wrong checksum": swapped,
         "unknown id": other,
         "wrong secret": _with_checksum(text[:16] + other[16:48]),
-        "another prefix": new_key("ips_").text,
+        "another prefix": new_key("ips_").plaintext,
     }
 
 
@@ -98,7 +98,7 @@ def test_states_are_told_only_after_the_secret_matched(api, acme, acme_key, djan
     answer = api(acme_key).get("/v1/me")
     assert (answer.status_code, answer.json()["code"]) == (401, "revoked_api_key")
     assert "RateLimit-Limit" not in answer
-    wrong = _with_checksum(acme_key.text[:16] + new_key("ipk_").text[16:48])
+    wrong = _with_checksum(acme_key.text[:16] + new_key("ipk_").plaintext[16:48])
     assert api(wrong).get("/v1/me").json()["code"] == "invalid_api_key"
 
 

@@ -166,14 +166,14 @@ def test_two_reports_at_once_are_one(acme, acme_key):
 
 
 def with_wrong_secret(text: str) -> str:
-    body = text[:16] + new_key("ipk_").text[16:48]
+    body = text[:16] + new_key("ipk_").plaintext[16:48]
     return body + checksum(body)
 
 
 def test_every_key_is_answered_alike(acme, acme_key):
     texts = [
-        acme_key.text, new_key("ipk_").text, with_wrong_secret(acme_key.text), acme_key.text[:-1] + "x",
-        new_key("ips_").text, "ghp_0123456789", "garbage", "ключ", "x" * 1000,
+        acme_key.text, new_key("ipk_").plaintext, with_wrong_secret(acme_key.text), acme_key.text[:-1] + "x",
+        new_key("ips_").plaintext, "ghp_0123456789", "garbage", "ключ", "x" * 1000,
     ]  # fmt: skip
     answers = [report(text) for text in texts]
     seen = {
@@ -198,7 +198,7 @@ def test_every_report_takes_the_same_time(acme_key, monkeypatch):
     waits = []
     monkeypatch.setattr(door, "MIN_RESPONSE_SECONDS", 5)
     monkeypatch.setattr(door.time, "sleep", waits.append)
-    for text in (acme_key.text, new_key("ipk_").text, "garbage"):
+    for text in (acme_key.text, new_key("ipk_").plaintext, "garbage"):
         report(text)
     assert len(waits) == 3
     assert [wait for wait in waits if not 4 < wait <= 5] == []
@@ -291,7 +291,7 @@ def test_the_place_is_kept_without_the_key(acme, acme_key, where):
 
 
 def test_other_secrets_of_the_place_are_not_kept_either(acme_key):
-    other, key = new_key("ipk_").text, parse_key(acme_key.text)
+    other, key = new_key("ipk_").plaintext, parse_key(acme_key.text)
     assert other[16:] not in without_key(f"beside {other}", key)
     assert without_key("https://jo:hunter2@git.example/a%20d?b=c%20d", key) == "https://git.example/a%20d?b=••••"
     assert without_key("https://jo:hun@ter2@git.example/a@b", key) == "https://git.example/a@b"
@@ -335,4 +335,4 @@ def test_the_reported_key_is_stored_nowhere(acme, acme_key, ada):
 
 def test_it_tells_the_caller_in_the_process_alone_whether_there_is_such_a_key(acme_key):
     assert report_leak(actor=system(), text=acme_key.text) is True
-    assert report_leak(actor=system(), text=new_key("ipk_").text) is False
+    assert report_leak(actor=system(), text=new_key("ipk_").plaintext) is False

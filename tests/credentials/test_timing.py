@@ -26,7 +26,7 @@ MOST_OF_A_CHECK = 0.15
 
 def with_wrong_secret(text: str) -> str:
     """The id of a real key with the secret of another, and the checksum that belongs to it."""
-    body = text[:16] + new_key("ipk_").text[16:48]
+    body = text[:16] + new_key("ipk_").plaintext[16:48]
     return body + checksum(body)
 
 
@@ -49,7 +49,7 @@ def difference(unknown: list[float], wrong: list[float]) -> tuple[float, float]:
 
 
 def test_an_unknown_id_takes_as_long_as_a_wrong_secret(acme_key):
-    unknown, wrong = new_key("ipk_").text, with_wrong_secret(acme_key.text)
+    unknown, wrong = new_key("ipk_").plaintext, with_wrong_secret(acme_key.text)
     found = []
     for _ in range(TRIES):
         times: tuple[list[float], list[float]] = ([], [])

@@ -72,7 +72,7 @@ def test_entries_without_a_seal_are_counted_and_the_oldest_has_an_age(acme):
 def test_a_backup_leaves_its_time(tmp_path, monkeypatch):
     before = timezone.now().timestamp()
     monkeypatch.setattr("integrations_portal.management.commands.backup.back_up", lambda _path: done)
-    done: Any = type("Done", (), {"path": tmp_path, "kind": "sqlite", "size": 1})
+    done: Any = type("Done", (), {"path": tmp_path, "vendor": "sqlite", "size": 1})
     call_command("backup", str(tmp_path / "copy"), stdout=io.StringIO())
     assert before - 1 < samples()[("portal_backup_last_success_timestamp_seconds", ())] < before + 60
 

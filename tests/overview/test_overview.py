@@ -203,7 +203,7 @@ def test_recent_activity_is_for_who_may_read_the_audit_log(acme, dev, vera, acme
     assert "created the API key" not in page(vera) and "Recent activity" not in page(vera)
 
 
-@pytest.mark.parametrize("part", ["attention.found", "figures.stats", "figures.balance_of", "steps.made",
+@pytest.mark.parametrize("part", ["attention.found", "statistics.stats", "statistics.balance_of", "first_steps.made",
                                   "newest_activity"])  # fmt: skip
 def test_one_part_that_fails_leaves_the_others(acme, ada, acme_key, browser_of, monkeypatch, part):
     def fail(*_arguments: Any) -> None:
@@ -214,9 +214,9 @@ def test_one_part_that_fails_leaves_the_others(acme, ada, acme_key, browser_of, 
     answer = browser_of(ada).get(HERE)
     text = html.unescape(answer.content.decode())
     assert answer.status_code == 200 and "canary" not in text
-    if part != "figures.balance_of":
+    if part != "statistics.balance_of":
         assert "This part could not be loaded." in text and answer["X-Request-ID"] in text
-    for other, words in (("attention.found", "expires in 3 days"), ("steps.made", "Create an API key"),
+    for other, words in (("attention.found", "expires in 3 days"), ("first_steps.made", "Create an API key"),
                          ("newest_activity", "Recent activity")):  # fmt: skip
         assert part == other or words in text, other
 

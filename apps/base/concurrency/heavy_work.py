@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.concurrency.web_threads import heavy_thread_limit
 from apps.base.errors import Busy
 
-AT_ONCE = 2
+SLOTS_PER_ORGANIZATION = 2
 NO_ORGANIZATION = ""
 MAX_COUNTERS = 1000
 BUSY = _("Too much is going on at once. Try again in a second.")
@@ -32,7 +32,7 @@ KEY_MASK = (1 << 63) - 1
 
 # Reentrant: garbage collection can release an abandoned slot while this thread holds the lock.
 _lock = threading.RLock()
-_taken: Counter[str] = Counter()
+_slots_in_use: Counter[str] = Counter()
 # Slots held by the current thread: nested heavy work, such as hashing in a batch, needs no other slot.
 _thread_state = threading.local()
 
@@ -40,13 +40,13 @@ _thread_state = threading.local()
 class WorkSlot:
     """A slot for heavy work, held within a ``with`` block or until a streamed response is sent."""
 
-    def __init__(self, organization_key: str) -> None:
-        self._organization_key = organization_key
+    def __init__(self, organization: str) -> None:
+        self._organization = organization
         self._is_held, self._is_held_by_response = True, False
         self._release_shared_lock: Callable[[], object] = lambda: None
-        if organization_key:
+        if organization:
             try:
-                self._release_shared_lock = _acquire_shared_lock(organization_key)
+                self._release_shared_lock = _acquire_shared_lock(organization)
             except BaseException:
                 self.release()
                 raise
@@ -72,7 +72,7 @@ class WorkSlot:
             if not self._is_held:
                 return
             self._is_held = False
-            _taken.subtract([self._organization_key])
+            _slots_in_use.subtract([self._organization])
         self._release_shared_lock()
 
     def __del__(self) -> None:
@@ -81,19 +81,21 @@ class WorkSlot:
 
 def reserve_slot(organization_id: object = NO_ORGANIZATION) -> WorkSlot:
     """Return a slot for heavy work of an organization, or raise Busy."""
-    organization_key = str(organization_id)
+    organization = str(organization_id)
     with _lock:
-        if _taken.total() >= heavy_thread_limit() or (organization_key and _taken[organization_key] >= AT_ONCE):
+        if _slots_in_use.total() >= heavy_thread_limit() or (
+            organization and _slots_in_use[organization] >= SLOTS_PER_ORGANIZATION
+        ):
             raise Busy(BUSY)
-        _taken[organization_key] += 1
-        if len(_taken) > MAX_COUNTERS:
+        _slots_in_use[organization] += 1
+        if len(_slots_in_use) > MAX_COUNTERS:
             _drop_unused_counters()
-    return WorkSlot(organization_key)
+    return WorkSlot(organization)
 
 
 def _drop_unused_counters() -> None:
-    for organization_key in [organization_key for organization_key, count in _taken.items() if not count]:
-        del _taken[organization_key]
+    for organization in [organization for organization, count in _slots_in_use.items() if not count]:
+        del _slots_in_use[organization]
 
 
 def _slots_of_this_thread() -> int:
@@ -134,15 +136,15 @@ def password_hashing_slot() -> Iterator[None]:
         yield
 
 
-def _acquire_shared_lock(organization_key: str) -> Callable[[], object]:
-    keys = [_key(organization_key, number) for number in range(AT_ONCE)]
+def _acquire_shared_lock(organization: str) -> Callable[[], object]:
+    keys = [_key(organization, number) for number in range(SLOTS_PER_ORGANIZATION)]
     if connection.vendor == "postgresql":
         return _acquire_advisory_lock(keys)
     return _acquire_file_lock(keys)
 
 
-def _key(organization_key: str, number: int) -> int:
-    digest = hashlib.blake2b(f"heavy work {organization_key} {number}".encode(), digest_size=8).digest()
+def _key(organization: str, number: int) -> int:
+    digest = hashlib.blake2b(f"heavy work {organization} {number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") & KEY_MASK
 
 
@@ -165,7 +167,7 @@ _locked_bytes: set[int] = set()
 
 
 def _acquire_file_lock(keys: list[int]) -> Callable[[], object]:
-    """Lock a byte of the file. File locks belong to the process, so a set records those of its own threads."""
+    """Lock a byte of the lock file. Such locks belong to the whole process, so a set records those of its threads."""
     name = str(connection.settings_dict["NAME"])
     if name == ":memory:" or "mode=memory" in name:
         return lambda: None
@@ -206,7 +208,7 @@ def _reset_after_fork() -> None:
     # Slots held by the parent stay with the parent.
     global _lock, _hashing_lock, _thread_state
     _lock, _hashing_lock, _thread_state = threading.RLock(), FairLock(), threading.local()
-    _taken.clear()
+    _slots_in_use.clear()
     _locked_bytes.clear()
 
 

@@ -48,7 +48,7 @@ def reencrypt_all() -> ReencryptionResult:
         before = result.renewed
         result.unreadable = 0
         for model, each in encrypted_fields():
-            _reseal_field(model, each, result)
+            _reencrypt_field(model, each, result)
         _reencrypt_authenticators(result)
         result.left = values_under_older_keys()
         if not result.left or result.renewed == before:
@@ -84,7 +84,7 @@ def _rows_under_older_keys(model: type[models.Model], each: EncryptedTextField) 
     return older
 
 
-def _reseal_field(model: type[models.Model], each: EncryptedTextField, result: ReencryptionResult) -> None:
+def _reencrypt_field(model: type[models.Model], each: EncryptedTextField, result: ReencryptionResult) -> None:
     rows: Any = _rows_under_older_keys(model, each).only("pk", "organization_id", each.attname).order_by("pk")
     last_pk = None
     while batch := list((rows if last_pk is None else rows.filter(pk__gt=last_pk))[:BATCH]):

@@ -25,16 +25,16 @@ MASK_DOTS = "••••"
 
 
 class ParsedKey(NamedTuple):
-    """A well-formed key: its prefix, its public id part and the whole key."""
+    """A well-formed key: its prefix, its public id, and the whole key."""
 
     prefix: str
     key_id: str
-    text: str
+    plaintext: str
 
     @property
     def last_four(self) -> str:
         """The last four characters, which can be shown in lists."""
-        return self.text[-4:]
+        return self.plaintext[-4:]
 
 
 def checksum(text: str) -> str:

@@ -10,13 +10,12 @@ from .guard import SWITCHING_PROTOCOLS, GuardedHandle, SocketHook, WireRequest, 
 from .headers import HeaderRefused, check_header, header_lines
 from .idle_connections import IdleConnections
 from .resolver import CaresResolver, Lookup, Resolver
-from .urls import AddressRefused, Target, check_url
+from .urls import Target, UrlRefused, check_url
 
 __all__ = [
     "SWITCHING_PROTOCOLS",
     "Address",
     "AddressPolicy",
-    "AddressRefused",
     "CaresResolver",
     "DnsResult",
     "GuardedHandle",
@@ -26,6 +25,7 @@ __all__ = [
     "Resolver",
     "SocketHook",
     "Target",
+    "UrlRefused",
     "WireRequest",
     "check_header",
     "check_url",

@@ -28,7 +28,7 @@ LOCALHOST, LOCALHOST_ADDRESS = "localhost", IPv4Address("127.0.0.1")
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
-class AddressRefused(Refused):
+class UrlRefused(Refused):
     """This URL is not allowed. ``message`` is a sentence that says what to change."""
 
 
@@ -47,7 +47,7 @@ def check_url(text: str, policy: AddressPolicy | None = None) -> Target:
     """Return the target that ``text`` names, without a DNS lookup.
 
     A literal address is checked here; a name only on each connection, since its addresses can change. Raises
-    AddressRefused.
+    UrlRefused.
     """
     return _check_url(text, policy or AddressPolicy.from_settings())
 
@@ -60,29 +60,29 @@ def _check_url(text: str, policy: AddressPolicy) -> Target:
     host = LOCALHOST if is_localhost else str(literal) if literal else _check_name(host_text)
     is_exception = literal is not None and policy.is_exception(literal, port)
     if policy.is_own_name(host) and (not is_exception or port == policy.own_port):
-        raise AddressRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
+        raise UrlRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
     if literal:
         _check_literal(literal, port, policy)
     if scheme == "http" and not is_exception:
-        raise AddressRefused("https_required", _("Use https:// so that events travel encrypted."))
+        raise UrlRefused("https_required", _("Use https:// so that events travel encrypted."))
     shown_host = f"[{host}]" if ":" in host else host
     shown_port = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
     return Target(f"{scheme}://{shown_host}{shown_port}{rest}", scheme, host, port, literal)
 
 
 def _split(text: str) -> tuple[str, str, int, str]:
-    """Return scheme, host as written, port and the rest ("/path?query"), or raise AddressRefused."""
+    """Return scheme, host as written, port and the rest ("/path?query"), or raise UrlRefused."""
     if len(text) > MAX_URL_LENGTH:
-        raise AddressRefused("too_long", _("The URL is too long: use 2,048 characters at most."))
+        raise UrlRefused("too_long", _("The URL is too long: use 2,048 characters at most."))
     if any(character <= " " or character == "\x7f" or character.isspace() for character in text):
-        raise AddressRefused("bad_character", _("Remove spaces and control characters from the URL."))
+        raise UrlRefused("bad_character", _("Remove spaces and control characters from the URL."))
     if "\\" in text:
-        raise AddressRefused("bad_character", _("Remove the backslash from the URL."))
+        raise UrlRefused("bad_character", _("Remove the backslash from the URL."))
     match = _URL.fullmatch(text)
     if not match or match[1].lower() not in DEFAULT_PORTS:
-        raise AddressRefused("bad_scheme", _("Enter a full URL that starts with https://."))
+        raise UrlRefused("bad_scheme", _("Enter a full URL that starts with https://."))
     if match[4] is not None:
-        raise AddressRefused("fragment", _("Remove the part from “#” on: it is never sent to a server."))
+        raise UrlRefused("fragment", _("Remove the part from “#” on: it is never sent to a server."))
     scheme = match[1].lower()
     host, port = _split_authority(match[2], scheme)
     return scheme, host, port, _check_path_and_query(match[3])
@@ -90,12 +90,12 @@ def _split(text: str) -> tuple[str, str, int, str]:
 
 def _split_authority(authority: str, scheme: str) -> tuple[str, int]:
     if "@" in authority:
-        raise AddressRefused("user_info", _("Remove the user name and password (the part before “@”)."))
+        raise UrlRefused("user_info", _("Remove the user name and password (the part before “@”)."))
     if "%" in authority:
-        raise AddressRefused("bad_host", _("Write the host without percent signs."))
+        raise UrlRefused("bad_host", _("Write the host without percent signs."))
     match = _AUTHORITY.fullmatch(authority)
     if not match:
-        raise AddressRefused("bad_host", _("The host is not valid. Write it like hooks.example.com."))
+        raise UrlRefused("bad_host", _("The host is not valid. Write it like hooks.example.com."))
     return match[1], _check_port(match[2], scheme)
 
 
@@ -106,20 +106,20 @@ def _check_port(text: str | None, scheme: str) -> int:
     port = int(text) if _PORT.fullmatch(text) else 0
     if port in (80, 443) or 1023 < port < 65536:
         return port
-    raise AddressRefused("bad_port", _("Use port 80, 443, or one from 1024 to 65535."))
+    raise UrlRefused("bad_port", _("Use port 80, 443, or one from 1024 to 65535."))
 
 
 def _check_path_and_query(rest: str) -> str:
     if not _PATH_AND_QUERY.fullmatch(rest):
         message = _("The path or query holds a character that must be percent-encoded (a space is %20).")
-        raise AddressRefused("bad_character", message)
+        raise UrlRefused("bad_character", message)
     return rest if rest.startswith("/") else f"/{rest}"
 
 
 def _parse_literal(host: str) -> Address | None:
     """Return the address that ``host`` spells in its canonical form, or None when it is a name.
 
-    Any other numeric spelling (octal, hex, short, decimal, leading zeros, zone) raises AddressRefused, since
+    Any other numeric spelling (octal, hex, short, decimal, leading zeros, zone) raises UrlRefused, since
     parsers disagree on which address it means.
     """
     if host.startswith("["):
@@ -135,7 +135,7 @@ def _parse_literal(host: str) -> Address | None:
     if not host.isascii() and not _ends_in_numeric_character(host):
         return None
     message = _("Write an IPv4 address as four decimal numbers without leading zeros, like 198.51.100.7.")
-    raise AddressRefused("not_canonical", message)
+    raise UrlRefused("not_canonical", message)
 
 
 def _ends_in_numeric_character(host: str) -> bool:
@@ -150,25 +150,25 @@ def _parse_ipv6(text: str) -> IPv6Address:
     except AddressValueError:
         literal = None
     if literal is None or literal.scope_id is not None:
-        raise AddressRefused("not_canonical", _("The IPv6 address in brackets is not valid."))
+        raise UrlRefused("not_canonical", _("The IPv6 address in brackets is not valid."))
     if str(literal) != text:
         message = format_lazy(_("Write this IPv6 address as [{address}]."), address=str(literal))
-        raise AddressRefused("not_canonical", message)
+        raise UrlRefused("not_canonical", message)
     return literal
 
 
 def _check_name(host: str) -> str:
-    """Return the name in ASCII (RFC 5891), or raise AddressRefused."""
+    """Return the name in ASCII (RFC 5891), or raise UrlRefused."""
     if host.endswith("."):
-        raise AddressRefused("bad_host", _("Remove the dot at the end of the host."))
+        raise UrlRefused("bad_host", _("Remove the dot at the end of the host."))
     labels = [_check_label(label) for label in host.split(".")]
     name = ".".join(labels)
     if len(labels) < 2 or labels[-1] == "localhost":
         message = _("Use the full name of a host on the internet, like hooks.example.com.")
-        raise AddressRefused("not_full_name", message)
+        raise UrlRefused("not_full_name", message)
     # Every top-level domain starts with a letter; a digit there is an attempt to look like an address.
     if len(name) > 253 or not labels[-1][0].isalpha():
-        raise AddressRefused("bad_host", _("The host is not valid. Write it like hooks.example.com."))
+        raise UrlRefused("bad_host", _("The host is not valid. Write it like hooks.example.com."))
     return name
 
 
@@ -182,15 +182,15 @@ def _check_label(label: str) -> str:
     except (idna.IDNAError, UnicodeError):
         text = ""
     if not _LABEL.fullmatch(text) or (not is_plain and not text.startswith("xn--")):
-        raise AddressRefused("bad_host", _("The host is not valid. Write it like hooks.example.com."))
+        raise UrlRefused("bad_host", _("The host is not valid. Write it like hooks.example.com."))
     return text
 
 
 def _check_literal(literal: Address, port: int, policy: AddressPolicy) -> None:
     reason = policy.refusal(literal, port)
     if reason == "own":
-        raise AddressRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
+        raise UrlRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
     if reason:
         sentence = _("{address} is not a public address ({kind}). Use one that the internet can reach.")
         message = format_lazy(sentence, address=str(literal), kind=DENIED_REASONS[reason])
-        raise AddressRefused("not_public", message)
+        raise UrlRefused("not_public", message)

@@ -67,8 +67,8 @@ class IdempotencyStore(Protocol):
         """Release the reservation, unless another request has taken it over."""
 
 
-class AlreadyAnswered(Exception):
-    """An equal request was answered before: ends the view's method early."""
+class StoredResponseFound(Exception):
+    """An equal request has a stored response: ends the view's method early."""
 
     def __init__(self, stored: StoredResponse) -> None:
         super().__init__(stored.status)
@@ -92,27 +92,27 @@ class IdempotencyAttempt:
         """Return the stored response, or that of ``handle_request``, stored in the same transaction as its effect."""
         try:
             return self._run_once(handle_request)
-        except AlreadyAnswered as earlier:
+        except StoredResponseFound as earlier:
             status, body = earlier.stored
             return Response(body, status=status, headers={"Idempotency-Replayed": "true"})
 
     def _run_once(self, handle_request: Callable[[], Response]) -> Response:
-        self._check_answered()
+        self._check_stored()
         try:
             with self._transaction:
                 response = handle_request()
                 self._save(response)
         except ReservationLost:
-            self._check_answered()
+            self._check_stored()
             raise in_progress() from None
         if response.status_code < 300:
             self._is_reserved = False
         return response
 
-    def _check_answered(self) -> None:
+    def _check_stored(self) -> None:
         stored = self._store.stored_response() if self._is_well_formed else None
         if stored is not None:
-            raise AlreadyAnswered(stored)
+            raise StoredResponseFound(stored)
 
     def begin(self) -> None:
         """Reserve the key and open the transaction; called when the body is valid."""
@@ -122,7 +122,7 @@ class IdempotencyAttempt:
             return
         stored = self._store.reserve()
         if stored is not None:
-            raise AlreadyAnswered(stored)
+            raise StoredResponseFound(stored)
         self._is_reserved = True
         self._transaction.enter_context(transaction.atomic())
 

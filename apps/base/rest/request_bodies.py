@@ -28,7 +28,7 @@ from apps.base.errors import BodyRefused
 from apps.base.requests import PortalRequest
 
 # Behind a buffering proxy, as in docs/run.md, a body arrives together with the head.
-QUICK_SECONDS = 0.1
+BRIEF_WAIT_SECONDS = 0.1
 # While all slots for slow bodies are in use.
 BUSY_WAIT_SECONDS = 0.03
 TIMEOUT_SECONDS = 15.0
@@ -82,7 +82,7 @@ class BodyReader:
     def wait_briefly(self) -> bool:
         """Return whether the body had arrived already; the time counts from when the thread has started to read."""
         until = time.monotonic() + TIMEOUT_SECONDS
-        brief_wait = BUSY_WAIT_SECONDS if slow_body_slots.are_taken else QUICK_SECONDS
+        brief_wait = BUSY_WAIT_SECONDS if slow_body_slots.are_taken else BRIEF_WAIT_SECONDS
         while not self.wait(brief_wait):
             now = time.monotonic()
             if now > until or (self._reading_since is not None and now - self._reading_since >= brief_wait):
@@ -225,7 +225,7 @@ def _wait_in_slot(reader: BodyReader, size: int | None) -> bool:
         return False
     try:
         if size is not None:
-            return reader.wait(TIMEOUT_SECONDS - QUICK_SECONDS)
+            return reader.wait(TIMEOUT_SECONDS - BRIEF_WAIT_SECONDS)
         return _wait_within_memory(reader)
     finally:
         slow_body_slots.release()
@@ -233,7 +233,7 @@ def _wait_in_slot(reader: BodyReader, size: int | None) -> bool:
 
 def _wait_within_memory(reader: BodyReader) -> bool:
     """Wait for a body of unknown length until the process has grown too much; return whether it arrived."""
-    before, until = resident_bytes(), time.monotonic() + TIMEOUT_SECONDS - QUICK_SECONDS
+    before, until = resident_bytes(), time.monotonic() + TIMEOUT_SECONDS - BRIEF_WAIT_SECONDS
     has_arrived = False
     while not has_arrived and time.monotonic() < until and resident_bytes() - before < MAX_GROWTH_BYTES:
         has_arrived = reader.wait(POLL_SECONDS)

@@ -42,7 +42,7 @@ TextWithVariables = tuple[str | Variable, ...]
 class SnippetRequest:
     """A request with its URL and headers as texts with variables; ``body`` is a JSON value.
 
-    ``body_from_file``: the body is unknown and read from a file. ``answer``: the type of the response body.
+    ``body_from_file``: the body is unknown and read from a file. ``response_type``: JSON, TEXT or NO_BODY.
     """
 
     method: str
@@ -50,7 +50,7 @@ class SnippetRequest:
     headers: tuple[tuple[str, TextWithVariables], ...] = ()
     body: Any = None
     body_from_file: bool = False
-    answer: str = JSON
+    response_type: str = JSON
 
 
 def render_snippet(request: SnippetRequest, language: str) -> str:
@@ -66,10 +66,12 @@ def request_for(operation: Operation, method: str, route: str, callers: tuple[st
     given = {each.name: each.example for each in operation.parameters if each.required and each.where == "query"}
     headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
                if each.where == "header"]  # fmt: skip
-    answer = next(iter(operation.responses.values()))
-    kind = TEXT if answer.media_types else JSON if answer.serializer is not None else NO_BODY
+    response = next(iter(operation.responses.values()))
+    response_type = TEXT if response.media_types else JSON if response.serializer is not None else NO_BODY
     url = (*url_of(route), f"?{urlencode(given)}") if given else url_of(route)
-    return SnippetRequest(method, url, (*_credential(callers), *headers), operation.body_example, answer=kind)
+    return SnippetRequest(
+        method, url, (*_credential(callers), *headers), operation.body_example, response_type=response_type
+    )
 
 
 def first_request(key: str = "") -> SnippetRequest:
@@ -177,7 +179,7 @@ def as_python(request: SnippetRequest) -> str:
         lines.append(f"    json={_literal(request.body, PYTHON_WORDS, '    ')},")
     lines.append("    timeout=30,")
     head = "import os\n\nimport requests\n" if _has_variables(request) else "import requests\n"
-    output = {JSON: "answer.json()", TEXT: "answer.text", NO_BODY: "answer.status_code"}[request.answer]
+    output = {JSON: "answer.json()", TEXT: "answer.text", NO_BODY: "answer.status_code"}[request.response_type]
     body = "\n".join(lines)
     return (
         f"{head}\nanswer = requests.{request.method.lower()}(\n{body}\n)\nanswer.raise_for_status()\nprint({output})\n"
@@ -209,7 +211,7 @@ def as_node(request: SnippetRequest) -> str:
         options.append(f"  headers: {{ {', '.join(headers)} }},")
     if request.body is not None:
         options.append(f"  body: JSON.stringify({_literal(request.body, JSON_WORDS, '  ')}),")
-    output = {JSON: "await answer.json()", TEXT: "await answer.text()", NO_BODY: "answer.status"}[request.answer]
+    output = {JSON: "await answer.json()", TEXT: "await answer.text()", NO_BODY: "answer.status"}[request.response_type]
     lines = "\n".join(["{", *options, "}"])
     address = f"{_node(request.url)}, {lines}" if options else _node(request.url)
     refusal = "if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);"

@@ -35,14 +35,14 @@ UNAVAILABLE = gettext_noop("The service is unavailable for a moment. Try again."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 PAGE_METHODS = "GET, HEAD, POST"
 ERROR_PAGES = (403, 404, 405, 429, 503)
-# In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
+# Key in a request's WSGI environ: ``api_fast_path.Application`` has identified the request of an API client.
 API_FAST_PATH = "portal.program"
-# What a header is called that was sent and that no server could hand over, or that says nothing.
+# Replaces a header value that is empty or that the server could not decode.
 UNREADABLE_HEADER = "(unreadable)"
 UNREADABLE_COOKIES = gettext_lazy(
     "Your browser sent cookies that can't be read. Delete the cookies of this site, then reload the page."
 )
-# Passkeys are made and used on our own pages; nothing else of this is.
+# The portal uses none of these features but passkeys.
 PERMISSIONS_POLICY = (
     "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), encrypted-media=(),"
     " fullscreen=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(),"
@@ -58,7 +58,7 @@ def is_api(path: str) -> bool:
 
 
 def decode_header(text: str) -> str:
-    """Return a header's text as it was typed: a WSGI server hands over its bytes as Latin-1 (PEP 3333)."""
+    """Return a header's value as UTF-8 if it is valid; a WSGI server decodes its bytes as Latin-1 (PEP 3333)."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
@@ -66,7 +66,7 @@ def decode_header(text: str) -> str:
 
 
 def _apply_forwarded_proto(request: PortalRequest) -> None:
-    """Take the scheme that a trusted proxy reports. What it sent and cannot be read was not https."""
+    """Set the scheme that a trusted proxy reports: https, or http for any other value."""
     reported = request.META.get("HTTP_X_FORWARDED_PROTO")
     if reported is not None:
         scheme = "https" if reported.rpartition(",")[2].strip().lower() == "https" else "http"
@@ -74,7 +74,7 @@ def _apply_forwarded_proto(request: PortalRequest) -> None:
 
 
 def _drop_unusable_cookies(request: PortalRequest) -> None:
-    """Drop cookies with control characters: quoted values can spell them, and no database takes a NUL."""
+    """Drop cookies with control characters, which a quoted value can encode: PostgreSQL rejects NUL."""
     request.COOKIES = {name: value for name, value in request.COOKIES.items() if (name + value).isprintable()}
 
 
@@ -103,15 +103,15 @@ class RequestMiddleware:
         request.actor = None  # type: ignore[assignment]  # until an entry point has identified the caller
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:
-            response = self._answer(request)
+            response = self._respond(request)
         finally:
             structlog.contextvars.clear_contextvars()
         response["X-Request-ID"] = request.request_id
         access_log.log_request(request, response.status_code, time.perf_counter() - started)
         return response
 
-    def _answer(self, request: PortalRequest) -> HttpResponse:
-        # On a server's thread no language is active: pages take back what they activate. Looking costs more than 1 %.
+    def _respond(self, request: PortalRequest) -> HttpResponse:
+        # The API is in English. On the fast path no language is active, and an override costs 1 % of the request.
         if API_FAST_PATH in request.environ or not is_api(request.path_info):
             return self.get_response(request)
         with translation.override("en"):
@@ -119,7 +119,7 @@ class RequestMiddleware:
 
 
 class PageHeadersMiddleware:
-    """Sets the headers of pages that Django has no setting for."""
+    """Sets headers of pages for which Django has no setting."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -141,7 +141,7 @@ class ErrorPagesMiddleware:
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if request.method not in METHODS and not is_api(request.path_info):
-            # TRACE and words of one's own: views of libraries would take them for GET.
+            # TRACE and methods that HTTP does not define: views of libraries would handle them like GET.
             return self._page(request, _method_not_allowed(request, PAGE_METHODS))
         if not is_api(request.path_info):
             try:
@@ -151,11 +151,11 @@ class ErrorPagesMiddleware:
         response = self.get_response(request)
         if response.status_code != 405 or response.content or is_api(request.path_info):
             return response
-        # A view of Django's or of a library that refuses a method does so without a word.
+        # Views of Django and of libraries send a 405 without a body.
         return self._page(request, _method_not_allowed(request, response["Allow"]))
 
     def process_exception(self, request: PortalRequest, exception: Exception) -> HttpResponse | None:
-        """Answer a PortalError; anything else goes on to Django."""
+        """Return the page for a PortalError; leave other exceptions to Django."""
         return self._page(request, exception) if isinstance(exception, PortalError) else None
 
     def _page(self, request: PortalRequest, error: PortalError) -> HttpResponse:
@@ -180,12 +180,12 @@ def _method_not_allowed(request: PortalRequest, allowed: str) -> PortalError:
 
 
 def _check_headers(request: PortalRequest) -> None:
-    """Refuse by its head what no page takes: cookies that came empty, a body that is compressed or over 1 MiB.
+    """Raise for headers that no page accepts: of unreadable cookies, and of a body that is compressed or over 1 MiB.
 
-    No browser sends empty cookies: one of them has bytes that the server could not hand over, and a signed-in user
-    would look like a stranger, whose forms are refused without end. Of bodies Django measures only some kinds.
+    Browsers send no empty Cookie header: one means that the server could not decode it. Without this error a signed-in
+    user would seem to be anonymous, and all forms would be refused. Django limits only some kinds of bodies.
 
-    Here the body has not been read yet: the check of form tokens, which does, runs when all middlewares are passed.
+    The body has not been read yet: the CSRF check, which reads it, runs after all middleware.
     """
     content_length = request.META.get("CONTENT_LENGTH") or "0"
     if (
@@ -201,7 +201,7 @@ def _check_headers(request: PortalRequest) -> None:
 
 
 def _permission_context(request: PortalRequest, error: PortalError) -> dict[str, Any]:
-    """Return the role that is needed and who can give it, where it is a role of an organization that is missing."""
+    """Return template context for a member without the permission: the role that has it, and who can grant it."""
     needed, organization = getattr(error, "needed", ()), getattr(request, "organization", None)
     if not needed or organization is None:
         return {}

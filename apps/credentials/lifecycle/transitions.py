@@ -32,7 +32,7 @@ Key = TypeVar("Key", bound=SecretKey)
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     """Save a new key and return it with the key in plain text, which is not stored."""
     made = new_key(model.key_prefix)
-    digest, pepper_id = key_check.digest_with_current_pepper(made.text)
+    digest, pepper_id = key_check.digest_with_current_pepper(made.plaintext)
     values.setdefault("organization_id", actor.organization_id)
     key = model(
         key_id=made.key_id,
@@ -44,7 +44,7 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     )
     key.full_clean(exclude=["organization"])
     key.save(force_insert=True)
-    return key, made.text
+    return key, made.plaintext
 
 
 def lock_key(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:

@@ -14,7 +14,7 @@ from apps.base.actor import Actor
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
-from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
+from apps.base.outbound import HeaderRefused, UrlRefused, check_header, check_url
 from apps.base.text.validation import check_plain_text
 from apps.orgs.lookups import platform_pk
 from apps.orgs.models import Organization
@@ -37,7 +37,7 @@ def checked_url(url: str) -> str:
     """Return the normalized URL, or raise Invalid on ``url`` with the reason."""
     try:
         checked = check_url(url).url
-    except AddressRefused as refused:
+    except UrlRefused as refused:
         raise Invalid.field("url", refused.message) from None
     check_plain_text("url", checked)
     return checked

@@ -18,7 +18,6 @@ import pycurl
 
 from apps.base.outbound import (
     AddressPolicy,
-    AddressRefused,
     CaresResolver,
     DnsResult,
     GuardedHandle,
@@ -28,6 +27,7 @@ from apps.base.outbound import (
     Resolver,
     SocketHook,
     Target,
+    UrlRefused,
     WireRequest,
     check_url,
     header_lines,
@@ -144,7 +144,7 @@ class Sender:
         try:
             route = self._routes.get(request.url) or self._find_route(request.url)
             lines = header_lines(request.headers)
-        except AddressRefused:
+        except UrlRefused:
             self._finished.append(refused_outcome(request.token))
         except HeaderRefused:
             self._finished.append(_failure(request.token, "connection_failed", hint="bad_header"))

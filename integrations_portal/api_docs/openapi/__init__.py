@@ -33,10 +33,10 @@ def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
     body = to_json({**_document_without_webhooks(routes, settings.PUBLIC_URL), "webhooks": webhook_entries})
     # The document is public: tools on other origins can read it, without cookies.
     headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, no-cache"}
-    answer = HttpResponse(body, content_type="application/json", headers=headers)
+    response = HttpResponse(body, content_type="application/json", headers=headers)
     tag = f'"{sha256(body.encode()).hexdigest()[:32]}"'
-    answer["ETag"] = tag
-    return get_conditional_response(request, etag=tag, response=answer) or answer
+    response["ETag"] = tag
+    return get_conditional_response(request, etag=tag, response=response) or response
 
 
 @require_safe

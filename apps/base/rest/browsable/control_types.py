@@ -1,4 +1,4 @@
-"""The kinds of form controls, by the type of the serializer field."""
+"""The types of form controls, by that of the serializer field."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,26 +9,26 @@ from apps.base.rest.fields import Timestamp
 
 
 class ControlType(StrEnum):
-    """The kinds of form controls."""
+    """The types of form controls."""
 
     TEXT = "text"
     EMAIL = "email"
-    SECRET = "secret"  # noqa: S105  a kind of field
-    WHOLE = "whole"
+    SECRET = "secret"  # noqa: S105  a type of control
+    INTEGER = "integer"
     CHOICE = "choice"
-    FLAG = "flag"
+    BOOLEAN = "boolean"
     LIST = "list"
     JSON = "json"
 
 
 def control_type_of(field: serializers.Field[Any, Any, Any, Any]) -> ControlType:
-    """Return the kind of a field; JSON for all complex types."""
+    """Return the type of the control for a field; JSON for all complex types."""
     if isinstance(field, serializers.ChoiceField):
         return ControlType.CHOICE
     if isinstance(field, serializers.BooleanField):
-        return ControlType.FLAG
+        return ControlType.BOOLEAN
     if isinstance(field, serializers.IntegerField):
-        return ControlType.WHOLE
+        return ControlType.INTEGER
     if isinstance(field, serializers.ListField) and isinstance(field.child, serializers.CharField):
         return ControlType.LIST
     if isinstance(field, (serializers.CharField, Timestamp)):

@@ -16,10 +16,10 @@ MIN_ROWS, MAX_ROWS = 2, 12
 
 @dataclass(frozen=True)
 class OrganizationExample:
-    """An example value of the reader's organization for a field, and its known values."""
+    """An example value of a field from the reader's organization, and values to suggest."""
 
     value: Any = None
-    known: Sequence[str] = ()
+    suggestions: Sequence[str] = ()
 
 
 @dataclass
@@ -27,24 +27,23 @@ class Control:
     """A form control."""
 
     name: str
-    kind: ControlType
+    type: ControlType
     value: str = ""
     required: bool = False
     id: str = ""
     hint: str = ""
     # The description in the API reference, which is in English.
-    text: str = ""
+    description: str = ""
     choices: Sequence[str] = ()
-    known: Sequence[str] = ()
-    least: int | None = None
-    most: int | None = None
-    longest: int | None = None
+    suggestions: Sequence[str] = ()
+    minimum: int | None = None
+    maximum: int | None = None
     errors: list[str] = field(default_factory=list)
 
     @property
     def described_by(self) -> str:
         """The ids for aria-describedby: of the errors and of the hint."""
-        ids = [f"{self.id}_error"] * bool(self.errors) + [f"{self.id}_hint"] * bool(self.hint or self.text)
+        ids = [f"{self.id}_error"] * bool(self.errors) + [f"{self.id}_hint"] * bool(self.hint or self.description)
         return " ".join(ids)
 
     @property
@@ -65,48 +64,43 @@ def controls_of(
         if not declared.read_only:
             control = _control(name, declared, examples.get(name, OrganizationExample()))
             control.id = f"{id_prefix}-{name}"
-            control.value = to_text(control.kind, values.get(name))
+            control.value = to_text(control.type, values.get(name))
             found.append(control)
     return found
 
 
-def _control(name: str, declared: Any, examples: OrganizationExample) -> Control:
-    kind = control_type_of(declared)
-    control = Control(name, kind, required=declared.required, known=examples.known)
-    control.least = getattr(declared, "min_value", None)
-    control.most = getattr(declared, "max_value", None)
-    control.longest = (
-        getattr(declared, "max_length", None)
-        if kind in (ControlType.TEXT, ControlType.EMAIL, ControlType.SECRET)
-        else None
-    )
-    if kind == ControlType.CHOICE:
+def _control(name: str, declared: Any, example: OrganizationExample) -> Control:
+    control_type = control_type_of(declared)
+    control = Control(name, control_type, required=declared.required, suggestions=example.suggestions)
+    control.minimum = getattr(declared, "min_value", None)
+    control.maximum = getattr(declared, "max_value", None)
+    if control_type == ControlType.CHOICE:
         control.choices = [str(choice) for choice in declared.choices]
-    elif kind == ControlType.FLAG:
+    elif control_type == ControlType.BOOLEAN:
         control.choices = ["true", "false"]
     control.hint = _hint(control)
     return control
 
 
 def _hint(control: Control) -> str:
-    if control.kind == ControlType.LIST:
+    if control.type == ControlType.LIST:
         return _("One on each line.")
-    if control.kind == ControlType.JSON:
+    if control.type == ControlType.JSON:
         return _("Written as JSON.")
-    if control.kind == ControlType.WHOLE and control.least is not None and control.most is not None:
-        return _("A whole number from %(least)d to %(most)d.") % {"least": control.least, "most": control.most}
+    if control.type == ControlType.INTEGER and control.minimum is not None and control.maximum is not None:
+        return _("A whole number from %(least)d to %(most)d.") % {"least": control.minimum, "most": control.maximum}
     return ""
 
 
-def to_text(kind: ControlType, value: Any) -> str:
+def to_text(control_type: ControlType, value: Any) -> str:
     """Return a JSON value as the text of a control."""
     if value is None:
         return ""
-    if kind == ControlType.LIST and isinstance(value, list):
+    if control_type == ControlType.LIST and isinstance(value, list):
         return "\n".join(map(str, value))
-    if kind == ControlType.FLAG:
+    if control_type == ControlType.BOOLEAN:
         return "true" if value else "false"
-    if kind == ControlType.JSON:
+    if control_type == ControlType.JSON:
         return to_json(value, indent=2)
     return str(value)
 
@@ -130,18 +124,18 @@ def filter_controls(operation: Operation, given: Mapping[str, str]) -> list[Cont
     found = [_parameter(each.name, each.schema, each.text) for each in operation.parameters if each.where == "query"]
     if operation.paging:
         found.append(
-            Control("limit", ControlType.WHOLE, hint=_("At most so many in a page, from 1 to 200; 50 unless given."))
+            Control("limit", ControlType.INTEGER, hint=_("At most so many in a page, from 1 to 200; 50 unless given."))
         )
     if operation.paging == Paging.OFFSET:
-        found.append(Control("offset", ControlType.WHOLE, hint=_("How many to pass over.")))
+        found.append(Control("offset", ControlType.INTEGER, hint=_("How many to pass over.")))
     for control in found:
         control.id, control.value = f"q-{control.name}", given.get(control.name, "")
     return found
 
 
-def _parameter(name: str, schema: Mapping[str, Any], text: str) -> Control:
+def _parameter(name: str, schema: Mapping[str, Any], description: str) -> Control:
+    choices = [str(word) for word in schema.get("enum", ()) if word is not None]
     if "enum" in schema:
-        return Control(
-            name, ControlType.CHOICE, choices=[str(word) for word in schema["enum"] if word is not None], text=text
-        )
-    return Control(name, ControlType.WHOLE if schema.get("type") == "integer" else ControlType.TEXT, text=text)
+        return Control(name, ControlType.CHOICE, choices=choices, description=description)
+    is_integer = schema.get("type") == "integer"
+    return Control(name, ControlType.INTEGER if is_integer else ControlType.TEXT, description=description)

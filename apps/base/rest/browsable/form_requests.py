@@ -117,15 +117,15 @@ def initial_texts(text: str) -> Mapping[str, str]:
     return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
 
 
-def _value(kind: ControlType, text: str) -> Any:
+def _value(control_type: ControlType, text: str) -> Any:
     # Texts that cannot be converted stay as they are: the serializer reports the error.
-    if kind == ControlType.WHOLE and WHOLE_NUMBER.fullmatch(text.strip()):
+    if control_type == ControlType.INTEGER and WHOLE_NUMBER.fullmatch(text.strip()):
         return int(text)
-    if kind == ControlType.FLAG and text in ("true", "false"):
+    if control_type == ControlType.BOOLEAN and text in ("true", "false"):
         return text == "true"
-    if kind == ControlType.LIST:
+    if control_type == ControlType.LIST:
         return [line.strip() for line in text.split("\n") if line.strip()]
-    if kind == ControlType.JSON:
+    if control_type == ControlType.JSON:
         return parse_json(text.encode())
     return text
 

@@ -25,22 +25,26 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 @dataclass
 class OperationForm:
-    """The form of one operation. ``who``: ``permission_help``'s result, None where the reader has the permission."""
+    """The form of one operation.
+
+    ``missing_permission``: what ``permission_help`` returned; None where the reader has it. ``json``: the body
+    as text. ``initial``: the initial values as JSON. ``must_confirm``: the reader must confirm their identity first.
+    """
 
     method: str
     path: str
     action: str
     id: str
     text: str
-    who: dict[str, Any] | None = None
+    missing_permission: dict[str, Any] | None = None
     controls: list[Control] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    raw: str = ""
-    before: str = ""
-    once: str = ""
+    json: str = ""
+    initial: str = ""
+    idempotency_key: str = ""
     is_open: bool = False
-    is_raw: bool = False
-    asks_first: bool = False
+    is_json: bool = False
+    must_confirm: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -108,7 +112,7 @@ def describe_operation(view: Any, method: str) -> str:
 
 
 def permission_help(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
-    """Return None where the reader has the permission, else the role that has it (empty: keys only) and its people."""
+    """Return None for readers with the permission, else the role that has it ("": keys only) and its members."""
     actor: Actor | None = request.actor
     needed = view.operations[method].needs
     if actor is not None and actor.kind in view.callers and (not needed or actor.usable(needed)):
@@ -128,12 +132,12 @@ def _form(state: PageState, path: Path, method: str) -> OperationForm:
         action=with_organization(text, state.slug),
         id=operation.id,
         text=describe_operation(path.view, method),
-        who=permission_help(state.request, path.view, method),
+        missing_permission=permission_help(state.request, path.view, method),
     )
-    if form.who is not None:
+    if form.missing_permission is not None:
         return form
-    form.asks_first = operation.step_up and not is_recently_confirmed(state.request)
-    form.once = secrets.token_hex(16) if operation.idempotent else ""
+    form.must_confirm = operation.step_up and not is_recently_confirmed(state.request)
+    form.idempotency_key = secrets.token_hex(16) if operation.idempotent else ""
     form.is_open = state.status == 405 or state.was_sent(method, path)
     if operation.body is not None:
         _fill(form, state, operation, operation.body(), is_sent=state.was_sent(method, path))
@@ -145,33 +149,33 @@ def _form(state: PageState, path: Path, method: str) -> OperationForm:
 def _fill(
     form: OperationForm, state: PageState, operation: Operation, body: serializers.Serializer[Any], *, is_sent: bool
 ) -> None:
-    own = own_examples(state.request.actor, operation.id)
-    at = f"f-{operation.id}"
+    examples = own_examples(state.request.actor, operation.id)
+    id_prefix = f"f-{operation.id}"
     secret_names = [str(name) for name, declared in body.fields.items() if is_secret(declared)]
-    example = _example_values(operation, own, secret_names)
+    example = _example_values(operation, examples, secret_names)
     values = example if form.method == "POST" else _current_values(state, body)
-    form.controls = controls_of(body, values, own, at)
-    form.raw = to_json(example, indent=2)
+    form.controls = controls_of(body, values, examples, id_prefix)
+    form.json = to_json(example, indent=2)
     if form.method != "POST":
-        form.before = to_json({each.name: each.value for each in form.controls})
+        form.initial = to_json({each.name: each.value for each in form.controls})
     if is_sent:
         _refill(form, state.request.POST, secret_names)
 
 
 def _refill(form: OperationForm, sent: Mapping[str, str], secret_names: list[str]) -> None:
-    form.is_raw = RAW_BODY in sent
-    if form.is_raw:
-        form.raw = _refilled_json(sent[RAW_BODY], secret_names) or form.raw
+    form.is_json = RAW_BODY in sent
+    if form.is_json:
+        form.json = _refilled_json(sent[RAW_BODY], secret_names) or form.json
         return
-    form.before = sent.get(INITIAL, form.before)
-    before = initial_texts(form.before)
+    form.initial = sent.get(INITIAL, form.initial)
+    initial = initial_texts(form.initial)
     for control in form.controls:
         is_known = control.name not in secret_names
-        control.value = sent.get(control.name, "") if is_known else before.get(control.name, "")
+        control.value = sent.get(control.name, "") if is_known else initial.get(control.name, "")
 
 
 def _refilled_json(text: str, secret_names: list[str]) -> str:
-    """The body as it was typed, without secrets; nothing where they cannot be describe_operation from the rest."""
+    """Return the JSON text as it was typed, with blank secrets; empty where they cannot be told from the rest."""
     if not secret_names:
         return text
     try:
@@ -184,11 +188,11 @@ def _refilled_json(text: str, secret_names: list[str]) -> str:
 
 
 def _example_values(
-    operation: Operation, own: Mapping[str, OrganizationExample], secret_names: list[str]
+    operation: Operation, examples: Mapping[str, OrganizationExample], secret_names: list[str]
 ) -> dict[str, Any]:
     """Return the operation's example with values of the organization, and blank secrets."""
     found = dict(operation.body_example or {})
-    found |= {name: each.value for name, each in own.items() if each.value is not None and name in found}
+    found |= {name: each.value for name, each in examples.items() if each.value is not None and name in found}
     return found | {name: _blank(found[name]) for name in secret_names if name in found}
 
 
@@ -202,7 +206,7 @@ def _blank(value: Any) -> Any:
 
 
 def _current_values(state: PageState, body: serializers.Serializer[Any]) -> dict[str, Any]:
-    """What the object holds now of what can be changed."""
+    """Return the object's current values of the fields of the body."""
     if state.status != 200 or not isinstance(state.data, dict):
         return {}
     return {name: state.data[name] for name in map(str, body.fields) if name in state.data}
@@ -211,12 +215,12 @@ def _current_values(state: PageState, body: serializers.Serializer[Any]) -> dict
 def _add_errors(form: OperationForm, state: PageState) -> None:
     problem = state.data if isinstance(state.data, dict) else {}
     fields = problem.get("fields", {})
-    form.errors = attach_errors([] if form.is_raw else form.controls, fields)
+    form.errors = attach_errors([] if form.is_json else form.controls, fields)
     if not fields:
         form.errors = [str(problem.get("error", ""))]
 
 
 def own_examples(actor: Actor, operation_id: str) -> Mapping[str, OrganizationExample]:
-    """Return what the actor's organization would put into the fields of an operation's body."""
+    """Return examples of the actor's organization for the fields of an operation's body."""
     found: Mapping[str, OrganizationExample] = import_string(settings.PORTAL_OWN_EXAMPLES)(actor, operation_id)
     return found
