@@ -38,4 +38,4 @@ class Listener(Worker):
 
 def stop() -> None:
     """Stop every listener of this process. Safe to call from a signal handler."""
-    state.should_stop = EX_OK  # type: ignore[assignment]  # Celery declares no more than the None that it starts as
+    state.should_stop = EX_OK  # type: ignore[assignment]  # Celery declares only its initial None

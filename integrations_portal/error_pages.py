@@ -40,7 +40,7 @@ WRONG_HOST = (
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400, or 413 for an oversized body, when Django rejects a request."""
+    """Return 400, or 413 for an oversized body, when Django rejects a request (``handler400``)."""
     if isinstance(exception, PortalError):
         return error_response(request, exception, minimal=True)
     if isinstance(exception, RequestDataTooBig):
@@ -50,23 +50,23 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a PermissionDenied with 403."""
+    """Return 403 for a PermissionDenied (``handler403``)."""
     return error_response(request, PortalError(_("You may not do this."), "forbidden"))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an Http404 with 404."""
+    """Return 404 for an Http404 (``handler404``)."""
     return error_response(request, NotFound())
 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 429; allauth finds this handler as ``handler429`` in the URL configuration."""
+    """Return 429; allauth finds this handler as ``handler429`` in the URL configuration."""
     headers = {"Retry-After": str(DEFAULT_WAIT_SECONDS)}
     return error_response(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form without a valid CSRF token with its values, if it was sent from a page of the same origin.
+    """Return 403 for a form without a valid CSRF token, with its values if a page of the same origin sent it.
 
     Scripts cannot set ``Sec-Fetch-Site``, so values that another site made the browser send are never offered again.
     """
@@ -87,7 +87,7 @@ def _is_secret(name: str) -> bool:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an unexpected exception with 500 and the request id, or 503 if the database is unavailable."""
+    """Return 500 with the request id for an unexpected exception, or 503 if the database is unavailable."""
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         headers = {"Retry-After": str(DATABASE_RETRY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
@@ -135,7 +135,7 @@ def _render_page(request: HttpRequest, error: PortalError, template: str, contex
 
 
 class MaintenanceMiddleware:
-    """Answers 503 during maintenance, before the session is read; API requests: ``base/rest/api_fast_path.py``."""
+    """Returns 503 during maintenance, before the session is read; API requests: ``base/rest/api_fast_path.py``."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -28,12 +28,12 @@ REGISTRY.register(WebCollector(counters.worker_counters))
 
 
 def alive(request: HttpRequest) -> JsonResponse:
-    """Answer ``/healthz``: the process is running."""
+    """Return 200: the process is running (``/healthz``)."""
     return JsonResponse({"status": "ok"})
 
 
 def ready(request: HttpRequest) -> JsonResponse:
-    """Answer ``/readyz``: 200 if the database is writable and migrated, else 503. Without Redis: 200, degraded."""
+    """Return 200 if the database is writable and migrated, else 503 (``/readyz``). Without Redis: 200, degraded."""
     if problem := _database_problem():
         return JsonResponse({"status": "unavailable", "database": problem}, status=503)
     if settings.REDIS_URL and shared.call_redis(lambda client: client.ping()) is None:
@@ -61,7 +61,7 @@ def _setting(name: str) -> str:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer ``/metrics`` for Prometheus; 404 without METRICS_TOKEN as the Bearer token, or if it is not set."""
+    """Return the metrics for Prometheus; 404 without METRICS_TOKEN as the Bearer token, or if it is not set."""
     given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         raise Http404

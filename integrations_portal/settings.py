@@ -84,7 +84,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.base.telemetry.http_metrics.HttpMetricsMiddleware",
     "apps.base.web.middleware.RequestMiddleware",
-    # API requests of programs end here; what follows is for pages and the browsable API.
+    # API clients' requests end here; what follows is for pages and the browsable API.
     "apps.base.rest.api_fast_path.ApiFastPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -209,7 +209,7 @@ CSRF_FAILURE_VIEW = "integrations_portal.error_pages.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/settings/integration/"
-# Replaced by base/web/form_limits.py and base/web/second_step.py: allauth's limits answer 500 without the cache.
+# Replaced by base/web/form_limits.py and base/web/second_step.py: allauth's limits raise 500 without the cache.
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
 ACCOUNT_ADAPTER = "apps.orgs.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -343,7 +343,7 @@ LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 LOGGING_CONFIG = None
 configure_logging(LOG_LEVEL, sys.stderr)
 
-# --- Of all variables -----------------------------------------------------------------------------------------
+# --- Checks of all variables ----------------------------------------------------------------------------------
 secret_checks.check_distinct(
     {
         "SECRET_KEY": [SECRET_KEY],

@@ -47,7 +47,7 @@ class Actor:
     """Who acts, for which organization, with which permissions, from where.
 
     ``disabled_scopes``: scopes that an operator disabled for the organization; ``admin`` keys lose them, too.
-    ``read_only_reason``: for a quarantined key, which has its read scopes only: the message and the error code.
+    ``read_only_reason``: for a quarantined key, which can only read: the message and the code of the error.
     ``suspended``: for members of a suspended organization, which is read-only: the message; else empty.
     ``recheck``: reads a member's role again within the transaction of a change; keys are checked at entry only.
     ``is_support_access``: an operator with read-only access to the pages of one organization.

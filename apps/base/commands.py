@@ -19,7 +19,7 @@ class PortalCommand(BaseCommand):
         """Report invalid arguments as every other error: one sentence and exit code 1."""
         parser = super().create_parser(prog_name, subcommand, **options)
         if parser.called_from_command_line:
-            parser.error = self._refuse  # type: ignore[method-assign]  # on this one parser alone
+            parser.error = self._refuse  # type: ignore[method-assign]  # of this parser only
         return parser
 
     def _refuse(self, message: str) -> NoReturn:
@@ -79,5 +79,5 @@ def check_choices(option: str, words: Iterable[str], accepted: Collection[str]) 
 
 
 def _has_surrogates(text: str) -> bool:
-    """Return whether the text has lone surrogates, as which bytes that are not UTF-8 arrive from the command line."""
+    """Return whether the text has lone surrogates, to which Python decodes command-line bytes that are not UTF-8."""
     return any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -30,7 +30,7 @@ class AppliesTo(Enum):
 
 
 class ErrorCode(NamedTuple):
-    """An error code. ``example``: of ``error`` in a response. ``applies_to``: the operations that return it."""
+    """An error code. ``example``: a sample message. ``applies_to``: the operations that can return the code."""
 
     status: int
     text: Promise

@@ -103,4 +103,4 @@ class Busy(RateLimited):
 
 
 class BodyRefused(PortalError, BadRequest):
-    """An unusable request body. It is a BadRequest, too: Django answers it where no view has been reached."""
+    """An unusable request body. As a BadRequest it also becomes a 400 where it is raised outside a view."""

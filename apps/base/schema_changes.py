@@ -1,9 +1,9 @@
 """Migration operations without downtime: no statement locks a table for as long as it takes to read it.
 
-Django's own operations do: creating an index, a unique or a check constraint blocks all writes until the whole table
-was read. On PostgreSQL these run online, and a new column keeps its default in the database, so that processes of the
-previous version can go on inserting rows. On SQLite they are Django's. A migration with one sets ``atomic = False``;
-each can be run again after an interruption at any point, and then does what is missing.
+Django's own operations lock it: creating an index, a unique or a check constraint blocks all writes until the whole
+table was read. On PostgreSQL these run online, and a new column keeps its default in the database, so that processes
+of the previous version can go on inserting rows. On SQLite they are Django's. A migration with one of them sets
+``atomic = False``; each can be run again after an interruption at any point, and then does what is missing.
 """
 
 import copy

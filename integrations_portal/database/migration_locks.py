@@ -1,7 +1,7 @@
 """Locks of ``migrate`` while the portal runs: one migration at a time, with short waits for table locks.
 
-A request for a lock on a whole table waits for every transaction that uses the table, and blocks all later ones. So it
-waits half a second, lets the others proceed, and retries.
+A request for a table lock waits for every transaction that uses the table, and blocks all later ones. So ``migrate``
+waits at most half a second for a lock, then releases the queue and retries.
 """
 
 import fcntl
@@ -20,18 +20,18 @@ from psycopg import errors
 from integrations_portal.database import poolers
 
 LOCK_MILLISECONDS = 500
-# While migrate waits, VACUUM may not: half a second is too short for PostgreSQL to end one not started by hand.
+# PostgreSQL cancels an autovacuum for a lock request that waits longer than deadlock_timeout (1 s).
 VACUUM_MILLISECONDS = 5000
 POLL_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 8.0
-# Two numbers of 32 bits, which no key of heavy_work is.
+# A pair of 32-bit keys: distinct from the 64-bit keys of heavy_work.
 ADVISORY_LOCK = (0x706F7274, 1)
 WAITING_MESSAGE = "Another migrate is running here; this one waits for its end."
 POOLER_REFUSED = (
     "DATABASE_URL goes through a pooler that shares connections by the transaction, but migrate needs locks and "
     "settings that are its own. Give it PostgreSQL's own address: DATABASE_URL=postgres://… manage.py migrate"
 )
-# Of another role's session nothing but its name may be seen.
+# The sessions that hold a lock on a table in the statement. Times and states of other roles' sessions are NULL.
 LOCK_HOLDERS_SQL = r"""
 SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type), a.backend_type = 'autovacuum worker',
        to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), coalesce(a.state, a.usename)
@@ -52,7 +52,7 @@ def is_migrated() -> bool:
 
 @contextmanager
 def migration_lock(connection: Any, report: Callable[[str], object]) -> Iterator[None]:
-    """Wait until no other process migrates this database, and block others meanwhile."""
+    """Hold the lock that lets one process at a time migrate this database; wait for it first."""
     if connection.vendor == "postgresql":
         if poolers.shares_connections(connection):
             raise CommandError(POOLER_REFUSED)
@@ -67,7 +67,7 @@ def migration_lock(connection: Any, report: Callable[[str], object]) -> Iterator
 
 @contextmanager
 def _advisory_lock(connection: Any, report: Callable[[str], object]) -> Iterator[None]:
-    # Asked for again and again: a statement that waits would hold up every index that is made beside it.
+    # Polled: CREATE INDEX CONCURRENTLY of the other process would wait for the transaction of a waiting statement.
     is_reported = False
     while not _call_lock_function(connection, "SELECT pg_try_advisory_lock(%s, %s)"):
         if not is_reported:
@@ -88,7 +88,7 @@ def _call_lock_function(connection: Any, statement: str) -> bool:
 
 @contextmanager
 def _folder_lock(folder: str, report: Callable[[str], object]) -> Iterator[None]:
-    # Of the folder: to close a descriptor of SQLite's own file would end SQLite's locks.
+    # Locks the folder: closing a descriptor of the database file would release SQLite's own locks on it.
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
@@ -110,7 +110,7 @@ class LockRetrier:
         self._tables: list[str] = []
 
     def run(self, work: Callable[[], object], timeout_seconds: float, report: Callable[[str], object]) -> None:
-        """Do what may be done again after it was broken off, or say who held what it needs all the while."""
+        """Run work that can be repeated; raise CommandError naming the lock's holders after ``timeout_seconds``."""
         until, pause = time.monotonic() + timeout_seconds, 1.0
         while not self._is_done(work):
             if time.monotonic() + pause > until:
@@ -142,7 +142,7 @@ class LockRetrier:
             raise
 
     def _find_holders(self, sql: str) -> None:
-        # On a connection of its own: the transaction of this one has failed.
+        # On another connection, because the transaction of this one has failed.
         other = self._connection.copy()
         try:
             with other.cursor() as cursor:
@@ -156,7 +156,7 @@ class LockRetrier:
             other.close()
 
     def _interrupt_autovacuum(self) -> None:
-        """Ask for what VACUUM holds and nothing else needs: PostgreSQL ends an automatic one after a second of that."""
+        """Request the lock that VACUUM holds, which blocks no query: PostgreSQL then cancels an autovacuum."""
         for table in self._tables if any(is_vacuum for _pid, _name, is_vacuum, *_ in self._holders) else ():
             with suppress(OperationalError), transaction.atomic(self._connection.alias):
                 self._execute(f"SET LOCAL lock_timeout = {VACUUM_MILLISECONDS}")

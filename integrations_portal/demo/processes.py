@@ -45,7 +45,7 @@ class Processes:
         return any(child.name == name for child in self._children)
 
     def check(self) -> None:
-        """Raise Died where one of them has ended."""
+        """Raise ProcessExited if one of them has ended."""
         for child in self._children:
             code = child.process.poll()
             if code is not None:

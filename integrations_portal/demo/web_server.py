@@ -25,7 +25,7 @@ processes = Processes(ROOT)
 
 
 def start(port: int) -> None:
-    """Start the web server, unless something speaks against it: then the command looks closer and says so."""
+    """Start the web server if the database is current and the ports are free; else the command handles the problem."""
     signals.raise_on_signals()
     if is_current() and not any(port_problem(each) for each in (port, port + 1)):
         atexit.register(processes.stop)
@@ -67,13 +67,13 @@ def record_schema() -> None:
 
 
 def port_problem(port: int) -> str:
-    """Return why a port cannot be used, nothing where it can; ::1 counts, because `localhost` may lead there first."""
+    """Return why a port cannot be used, or an empty string; ::1 is checked, too, because `localhost` can mean it."""
     for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
         try:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, port))
         except OSError as problem:
-            if family == socket.AF_INET or problem.errno == errno.EADDRINUSE:  # else: a machine without IPv6
+            if family == socket.AF_INET or problem.errno == errno.EADDRINUSE:  # else: no IPv6 on this machine
                 return problem.strerror or str(problem)
     return ""

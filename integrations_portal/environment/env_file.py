@@ -1,7 +1,7 @@
-"""The settings in the file `.env` of the project's folder, for typed commands.
+"""Load the project's `.env` file into the environment, for commands that are run by hand.
 
-systemd (`EnvironmentFile=`) and Docker hand the same file to the servers. Standard library only: this runs before
-Django does, whose settings are read from the environment.
+Servers get the same file from systemd (`EnvironmentFile=`) or Docker. Standard library only: this runs before Django
+reads its settings from the environment.
 """
 
 import os
@@ -15,7 +15,7 @@ LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
 def load() -> None:
-    """Put the file's settings into an environment that has no secret key; what else it has counts before the file."""
+    """Set the file's variables unless SECRET_KEY is set; variables that are set already keep their value."""
     if is_set("SECRET_KEY", os.environ):
         return
     try:
@@ -31,7 +31,7 @@ def load() -> None:
         sys.exit(f"{FILE} is not text in UTF-8.")
     values = settings(text)
     if not is_set("SECRET_KEY", values):
-        return  # it is not filled in yet
+        return  # a copy of .env.example that was not filled in
     for name, value in values.items():
         base_name = name.removesuffix("_FILE")
         if base_name not in os.environ and f"{base_name}_FILE" not in os.environ:
@@ -39,12 +39,12 @@ def load() -> None:
 
 
 def is_set(name: str, settings: Mapping[str, str]) -> bool:
-    """Return whether a setting is present, directly or as the name of a file."""
+    """Return whether a setting has a value, directly or by ``_FILE``."""
     return bool(settings.get(name) or settings.get(f"{name}_FILE"))
 
 
 def settings(text: str) -> dict[str, str]:
-    """Read name → value as systemd and Docker do; a line that they read otherwise stops the start."""
+    """Return the variables of the file's text; exit for a line that systemd and Docker would read differently."""
     values = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith(("#", ";")):
@@ -60,5 +60,5 @@ def settings(text: str) -> dict[str, str]:
 
 
 def unquote(value: str) -> str:
-    """Strip the quotation marks around a value."""
+    """Return a value without the quotation marks around it."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

@@ -10,16 +10,16 @@ OTHER_VARIABLES = frozenset({
     "PORTAL_VENV", "TEST_DATABASE_URL", "TEST_REDIS_URL", "SCHEMATHESIS_CASES", "PORTAL_DEV_TOOLS", "PORTAL_FAULTS",
     "PORTAL_CRASH_AT", "PORTAL_LEASE_MARGIN", "POSTGRES_PASSWORD", "DJANGO_SETTINGS_MODULE",
 })  # fmt: skip
-# No other program's begin like this; other names are ours only where they are close to one of ours that is not set.
+# Variables with these prefixes must be settings. Others are compared with settings that are not set.
 OWN_PREFIXES = ("RETENTION_DAYS_", "WEBHOOK_ALLOW_", "WEBHOOK_RETRY_", "AUTH_FAILURES_", "RATE_LIMIT_DEFAULT")
-# What other projects put in front of such names.
+# Prefixes by which other projects would name the same settings.
 FOREIGN_PREFIXES = ("PORTAL_", "DJANGO_")
 MIN_SIMILARITY = 0.85
 MIN_LONG_NAME = 12
 
 
 def check(known: Iterable[str], environment: Mapping[str, str]) -> None:
-    """Raise ImproperlyConfigured for a variable that is a misspelling of one that may be set."""
+    """Raise ImproperlyConfigured for a variable whose name is a misspelled setting."""
     names = set(known)
     accepted = names | {f"{name}_FILE" for name in names} | OTHER_VARIABLES
     for given in sorted(set(environment) - accepted):
@@ -29,13 +29,13 @@ def check(known: Iterable[str], environment: Mapping[str, str]) -> None:
 
 
 def closest_set_variable(name: str, environment: Mapping[str, str]) -> str:
-    """Return the variable in the environment that may have been meant for one that is not there, or nothing."""
+    """Return the variable in the environment with the name most similar to a missing one, or an empty string."""
     found = difflib.get_close_matches(name, set(environment) - OTHER_VARIABLES, n=1, cutoff=MIN_SIMILARITY)
     return found[0] if found else ""
 
 
 def _intended_name(given: str, names: set[str], environment: Mapping[str, str]) -> str:
-    """Return which of ours was meant, or nothing where it is another program's variable."""
+    """Return the setting that a variable misspells, or an empty string for another program's variable."""
     end = "_FILE" if given.endswith("_FILE") else ""
     word = given.upper().removesuffix("_FILE").replace("-", "_")
     for prefix in FOREIGN_PREFIXES:

@@ -14,12 +14,12 @@ MIN_DISTINCT_CHARACTERS = 6
 PLACEHOLDERS = re.compile(
     r"(change|replace)[-_ ]?(me|it|this)|placeholder|insecure|your[-_ ]?(own|secret|key|token)|example", re.IGNORECASE
 )
-# So long are the pieces of which most occur once where characters were drawn.
+# Pieces of this length rarely repeat in random data.
 PIECE_LENGTH = 4
 
 
 def check_secret(name: str, value: str, min_length: int) -> str:
-    """Return a secret text, or say why it is none."""
+    """Return the value; raise ImproperlyConfigured if it is short, a placeholder or not random."""
     if len(value) < min_length:
         raise ImproperlyConfigured(f"{name} must have at least {min_length} characters.")
     if PLACEHOLDERS.search(value):
@@ -32,21 +32,21 @@ def check_secret(name: str, value: str, min_length: int) -> str:
 
 
 def check_token(name: str, value: str, min_length: int) -> str:
-    """Return a secret that is sent in a header, or nothing where there is none."""
+    """Return a secret that is sent in a header, or an empty string; raise ImproperlyConfigured as ``check_secret``."""
     if value and not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", value):
         raise ImproperlyConfigured(f"{name} must consist of letters A-Z, digits and . _ ~ + / = - only.")
     return check_secret(name, value, min_length) if value else value
 
 
 def check_key(name: str, key: bytes) -> bytes:
-    """Return a key, or say why it is none."""
+    """Return the key; raise ImproperlyConfigured if it is not random."""
     if _is_predictable(key):
         raise ImproperlyConfigured(f"{name} holds a key that is not random: make one by openssl rand -base64 32.")
     return key
 
 
 def check_distinct(secrets: Mapping[str, Iterable[str | bytes]]) -> None:
-    """Say which two variables hold the same secret: learning one must not give the other."""
+    """Raise ImproperlyConfigured naming two variables with the same secret: a leak of one must not reveal the other."""
     texts = {name: {_as_text(each) for each in values} - {""} for name, values in secrets.items()}
     for index, name in enumerate(texts):
         for other in list(texts)[index + 1 :]:

@@ -14,7 +14,7 @@ HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
 
 def hosts(name: str, given: list[str], own: str) -> list[str]:
-    """Return names of hosts as Django compares them; the portal's own must be among them."""
+    """Return valid entries of ALLOWED_HOSTS, one of which must match ``own``, the host of PUBLIC_URL."""
     for host in given:
         if not HOST.fullmatch(host):
             raise ImproperlyConfigured(f"{name} must list hosts alone, without scheme, port or path, not {host!r}.")
@@ -26,7 +26,7 @@ def hosts(name: str, given: list[str], own: str) -> list[str]:
 
 
 def sender(name: str, value: str) -> str:
-    """Return an address as mail names a sender: alone, or with a name before it."""
+    """Return a valid sender: an email address, or a name with an address in angle brackets."""
     address = parseaddr(value)[1]
     try:
         validate_email(address if value.endswith((address, f"<{address}>")) else "")
@@ -39,16 +39,16 @@ def sender(name: str, value: str) -> str:
 
 
 def file_in_folder(name: str, path: str) -> str:
-    """Return the full path of a file that may or may not be there, in a folder that is; or nothing."""
+    """Return the absolute path of a file, which need not exist, in an existing folder; or an empty string."""
     if path and (not os.path.isabs(path) or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path))):
         raise ImproperlyConfigured(f"{name} must be the full path of a file, in a folder that exists.")
     return path
 
 
 def database_file(name: str, path: Path, own: Path) -> str:
-    """Return the full path of a database, in a folder that is there; the project's own is made."""
+    """Return the path of a database file in an existing folder; the project's own folder is created."""
     if path.parent == own:
-        with suppress(OSError):  # where it cannot be made it is not there
+        with suppress(OSError):  # the next check reports a folder that does not exist
             own.mkdir(mode=0o700, exist_ok=True)
     if path.is_dir() or not path.parent.is_dir():
         raise ImproperlyConfigured(f"{name} must name a file in a folder that exists.")

@@ -1,8 +1,7 @@
 """Strict reading of environment variables.
 
-Every setting may also be given as ``NAME_FILE``, the path of a file that holds the value (how Docker and
-systemd hand over secrets). A wrong value stops the start with a sentence that names it: django-environ
-alone reads ``DEBUG=maybe`` as false.
+Every setting can also be given as ``NAME_FILE``, the path of a file with the value, as Docker and systemd pass secrets.
+An invalid value raises ImproperlyConfigured naming the variable: django-environ alone reads ``DEBUG=maybe`` as false.
 """
 
 import base64
@@ -25,9 +24,9 @@ FALSE_WORDS = {"0", "false", "no", "off", ""}
 
 
 class Environment(environ.FileAwareEnv):
-    """Read variables and raise ImproperlyConfigured, naming the variable, when one is wrong."""
+    """Reads variables; each method raises ImproperlyConfigured for an invalid value."""
 
-    # Without its cache: a value must not outlive the file or variable that it came from.
+    # Without the cache, which would return a value after its file or variable was changed.
     ENVIRON = FileAwareMapping(cache=False)
 
     def __init__(self) -> None:
@@ -56,7 +55,7 @@ class Environment(environ.FileAwareEnv):
         return value
 
     def required(self, name: str, why: str) -> str:
-        """Return the value, or stop the start with a sentence that says why it is needed."""
+        """Return the value; the error for a missing one says why it is needed."""
         value = self.text(name)
         if not value:
             closest_set_variable = misspelled_names.closest_set_variable(name, os.environ)
@@ -69,7 +68,7 @@ class Environment(environ.FileAwareEnv):
         return value
 
     def boolean(self, name: str, default: bool) -> bool:
-        """Return a boolean; anything but the usual words for yes and no is an error."""
+        """Return a boolean from ``TRUE_WORDS`` or ``FALSE_WORDS``."""
         value = self.text(name, "1" if default else "0").lower()
         if value in TRUE_WORDS:
             return True
@@ -78,14 +77,14 @@ class Environment(environ.FileAwareEnv):
         raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
-        """Return a whole number between low and high, both included."""
+        """Return an integer from ``low`` to ``high``, both included."""
         value = self.text(name, str(default))
         if not re.fullmatch(r"-?[0-9]{1,12}", value) or not low <= int(value) <= high:
             raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
         return int(value)
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        """Return one of the allowed words, in whichever letters it is given."""
+        """Return one of the allowed words, which are compared case-insensitively."""
         value = self.text(name, default)
         for word in allowed:
             if value.lower() == word.lower():
@@ -93,11 +92,11 @@ class Environment(environ.FileAwareEnv):
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
 
     def words(self, name: str, default: str = "") -> list[str]:
-        """Return the comma-separated parts, empty ones left out."""
+        """Return the comma-separated words without empty ones."""
         return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
 
     def contact(self, name: str) -> str:
-        """Return the address of a page (https) or of a mailbox as a link, or nothing."""
+        """Return an https URL, or an email address as a ``mailto:`` link; an empty string where neither is set."""
         value = self.text(name)
         if not value or re.fullmatch(r"https://[^\s\"'<>]+", value):
             return value
@@ -106,7 +105,7 @@ class Environment(environ.FileAwareEnv):
         raise ImproperlyConfigured(f"{name} must be an e-mail address, or start with https://, not {value!r}.")
 
     def networks(self, name: str) -> tuple[Network, ...]:
-        """Return networks in CIDR form; IPv4 that is written as IPv6 is IPv4, as addresses are compared."""
+        """Return networks in CIDR notation; IPv4-mapped IPv6 networks become IPv4, like the addresses they match."""
         return tuple(_unmapped(_network(name, word)) for word in self.words(name))
 
     def networks_with_ports(self, name: str) -> tuple[tuple[Network, int | None], ...]:
@@ -132,12 +131,12 @@ class Environment(environ.FileAwareEnv):
             key_id, separator, encoded = word.partition(":")
             if not separator or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", key_id) or key_id in ring:
                 raise ImproperlyConfigured(f"{name} must be a list of id:base64 with different ids of 1-16 letters.")
-            # One that only opens what it closed may be weak: this is how to move away from it.
+            # A weak key can still decrypt old values, so that it can be rotated.
             ring[key_id] = decode_key(name, encoded, is_current=not ring)
         return ring
 
     def seconds(self, name: str, default: str) -> tuple[int, ...]:
-        """Return whole seconds, comma separated."""
+        """Return numbers of seconds, separated by commas."""
         values = self.words(name, default)
         if not values or not all(re.fullmatch(r"[0-9]{1,7}", value) and int(value) for value in values):
             raise ImproperlyConfigured(
@@ -159,7 +158,7 @@ class Environment(environ.FileAwareEnv):
 
 
 def decode_key(name: str, encoded: str, is_current: bool = True) -> bytes:
-    """Return the 32 bytes behind a base64 text, or raise ImproperlyConfigured naming the variable."""
+    """Return the 32 bytes of a base64 text; raise ImproperlyConfigured for other texts, or a weak current key."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -169,7 +168,7 @@ def decode_key(name: str, encoded: str, is_current: bool = True) -> bytes:
     return check_key(name, key) if is_current else key
 
 
-# Bits of the shortest prefix that is one owner's network; all IPv4 addresses are also inside these of IPv6.
+# The shortest prefixes that registries give to one owner. IPv4 addresses are also embedded in IPv6 (IPV4_IN_IPV6).
 MIN_PREFIX_LENGTHS = {4: 8, 6: 24}
 UNIQUE_LOCAL_IPV6 = ipaddress.IPv6Network("fc00::/7")
 IPV4_IN_IPV6 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))

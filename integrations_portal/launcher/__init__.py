@@ -1,1 +1,1 @@
-"""Start of commands on a bare machine. Standard library only."""
+"""Start commands on a machine without the project's packages. Standard library only."""

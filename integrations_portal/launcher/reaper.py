@@ -1,8 +1,8 @@
-"""Child processes that end, with all that they started, when the process that started them is gone, however it went.
+"""Child processes that end, with all their descendants, when the parent ends, even by SIGKILL.
 
-Killed by SIGKILL, a process cleans up nothing, and systems tell its death to direct children at most. So each child
-leads a session of its own, and a small process beside them (this file, run as a program) waits at a pipe that only the
-parent holds open: at its end it ends those sessions. Ctrl-C, a refusal and a kill all take this one way.
+A process that is killed cannot clean up, and the system notifies direct children at most. So each child is started in
+a new session, and a watcher process (this file, run as a program) reads a pipe that only the parent keeps open. When
+the pipe is closed, for whatever reason, the watcher ends the sessions.
 
 Standard library only: this runs before anything is installed.
 """
@@ -17,12 +17,12 @@ from contextlib import suppress
 from typing import Any, Self
 
 TERMINATE_SECONDS = 1.0  # then SIGKILL
-KILL_SECONDS = 0.3  # until the system has taken down what was killed
+KILL_SECONDS = 0.3  # until killed processes are gone
 POLL_SECONDS = 0.02
 
 
 class Reaper:
-    """Starts children and ends them. ``first_signal``: the signal that comes before SIGKILL."""
+    """Starts child processes and ends them. ``first_signal``: sent before SIGKILL."""
 
     def __init__(self, first_signal: signal.Signals = signal.SIGTERM) -> None:
         self._first_signal = first_signal
@@ -37,10 +37,10 @@ class Reaper:
         self.stop()
 
     def start(self, command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
-        """Start a child as subprocess.Popen does, in a session of its own."""
+        """Start a child like subprocess.Popen, in a new session."""
         if self._watcher is None:
             self._watcher = self._start_watcher()
-        child = subprocess.Popen(  # noqa: S603 - no shell, and no word of a stranger
+        child = subprocess.Popen(  # noqa: S603 - no shell, and no untrusted arguments
             command, start_new_session=True, preexec_fn=self._register_child, **options
         )
         self._children.append(child)
@@ -51,21 +51,21 @@ class Reaper:
         return self._watcher is None or self._watcher.poll() is None
 
     def stop(self) -> None:
-        """End every child: politely, then by SIGKILL. Return when none is left."""
+        """End every child, by ``first_signal``, then by SIGKILL, and wait for them."""
         if self._watcher is None:
             return
         os.close(self._pipe)
         while self._watcher.poll() is None:
             self._reap_children()
             time.sleep(POLL_SECONDS)
-        if self._watcher.returncode:  # it was killed, so only we can do its work
+        if self._watcher.returncode:  # the watcher was killed
             end_groups([child.pid for child in self._children], self._first_signal)
         self._reap_children()
         self._watcher, self._children = None, []
 
     def _start_watcher(self) -> subprocess.Popen[Any]:
         read_end, self._pipe = os.pipe()
-        # Isolated and without site-packages it starts in milliseconds. An environment's own Python may be removed.
+        # Isolated and without site-packages it starts in milliseconds. The environment's Python could be removed.
         python = getattr(sys, "_base_executable", "") or sys.executable
         command = [python, "-I", "-S", __file__, str(int(self._first_signal))]
         devnull = subprocess.DEVNULL
@@ -75,17 +75,17 @@ class Reaper:
             os.close(read_end)
 
     def _register_child(self) -> None:
-        """In the child, before its program: until that starts it holds the pipe open, so it cannot be missed."""
+        """Send the child's id to the watcher; in the child before exec, while it keeps the pipe open."""
         os.write(self._pipe, b"%d\n" % os.getpid())
 
     def _reap_children(self) -> None:
-        """Take note of children that ended: until then their sessions look alive."""
+        """Reap children that ended: a zombie's process group still exists."""
         for child in self._children:
             child.poll()
 
 
 def end_groups(groups: Sequence[int], first_signal: int) -> None:
-    """End process groups: politely, then by SIGKILL."""
+    """End process groups by the first signal, then by SIGKILL."""
     signal_groups(groups, first_signal)
     wait_for_groups(groups, TERMINATE_SECONDS)
     signal_groups(groups, signal.SIGKILL)
@@ -93,7 +93,7 @@ def end_groups(groups: Sequence[int], first_signal: int) -> None:
 
 
 def signal_groups(groups: Sequence[int], signal_number: int) -> list[int]:
-    """Send a signal to process groups (0: only look), and list those that are there."""
+    """Send a signal to process groups and return those that exist; 0 sends none."""
     alive = []
     for group in groups:
         with suppress(OSError):  # gone; macOS refuses where only a zombie is left
@@ -103,7 +103,7 @@ def signal_groups(groups: Sequence[int], signal_number: int) -> list[int]:
 
 
 def wait_for_groups(groups: Sequence[int], seconds: float) -> None:
-    """Return when none of the groups is left, or when the time is over: a zombie that no parent collects stays."""
+    """Wait until the groups are gone, for a limited time: a zombie whose parent does not reap it remains."""
     until = time.monotonic() + seconds
     while signal_groups(groups, 0) and time.monotonic() < until:
         time.sleep(POLL_SECONDS)

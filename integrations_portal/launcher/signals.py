@@ -1,7 +1,7 @@
-"""Signals that end a process, for commands that serve until Ctrl-C.
+"""Signal handling of commands that serve until Ctrl-C.
 
-A shell starts what it puts in the background (`sh -c '… &'`) with SIGINT ignored, and that is inherited: a command that
-promises to end on Ctrl-C sets handlers instead of relying on what it finds. Standard library only.
+A shell starts background processes (`sh -c '… &'`) with SIGINT ignored, which is inherited, so commands that must end
+on Ctrl-C set their handlers explicitly. Standard library only.
 """
 
 import signal
@@ -15,13 +15,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def restore_default_handlers() -> None:
-    """Let Ctrl-C and SIGTERM have the effect that they have by default."""
+    """Restore the default handlers of SIGINT and SIGTERM."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def raise_on_signals() -> None:
-    """Raise KeyboardInterrupt on each of them; a hang-up stays ignored under nohup, which is there for that."""
+    """Raise KeyboardInterrupt on each of SIGNALS; SIGHUP remains ignored under nohup."""
     for signal_number in _handled_signals():
         signal.signal(signal_number, signal.default_int_handler)
 
@@ -31,21 +31,21 @@ def _handled_signals() -> list[signal.Signals]:
 
 
 def ignore() -> None:
-    """Ignore all of them: this process is ending already."""
+    """Ignore SIGNALS while the process ends."""
     for signal_number in SIGNALS:
         signal.signal(signal_number, signal.SIG_IGN)
 
 
 @contextmanager
 def interrupt_on_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt on these signals within the block."""
+    """Raise KeyboardInterrupt on SIGNALS within the block."""
     with handle_signals(signal.default_int_handler, *_handled_signals()):
         yield
 
 
 @contextmanager
 def handle_signals(handler: Callable[[int, FrameType | None], Any], *signal_numbers: signal.Signals) -> Iterator[None]:
-    """Handle signals so within the block. Only a main thread can; others leave it to theirs."""
+    """Handle signals within the block; do nothing outside the main thread, where handlers cannot be set."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

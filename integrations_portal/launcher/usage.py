@@ -1,8 +1,8 @@
-"""What `--help` says on a bare machine, and the demo's options: read before anything is installed or written."""
+"""Help texts and the demo's options, which work before any package is installed."""
 
 import argparse
 
-HIGHEST_PORT = 65533  # two more follow the portal's own
+HIGHEST_PORT = 65533  # the demo uses the two ports after it, too
 HELP_OPTIONS = ("-h", "--help")
 DEMO_HELP = (
     "Fill a SQLite database in var/ once, and serve the whole portal from it on this machine until Ctrl-C. The first "
@@ -24,19 +24,19 @@ Both set up what they need in .venv. All other commands are there afterwards: `m
 
 
 def help_topic(arguments: list[str]) -> str | None:
-    """Return the command whose help is wanted: "" for all of them, None where no help is."""
+    """Return the command whose help is requested: "" for the list of commands, None without a request for help."""
     if not arguments or arguments[0] in ("help", *HELP_OPTIONS):
         return arguments[1] if len(arguments) > 1 else ""
     return arguments[0] if set(HELP_OPTIONS) & set(arguments[1:]) else None
 
 
 def bare_command_help(command: str | None) -> str:
-    """Return the help of a command that sets up what it needs, nothing for the others."""
+    """Return the help of `demo` or `test`, an empty string for other commands."""
     return {"demo": demo_parser().format_help(), "test": TEST_HELP}.get(command or "", "")
 
 
 def demo_parser() -> argparse.ArgumentParser:
-    """Return what reads the demo's command line before Django can, and refuses what Django would."""
+    """Return the parser of the demo's command line, which runs before Django's and accepts the same options."""
     parser = argparse.ArgumentParser(prog="manage.py demo", description=DEMO_HELP)
     add_demo_options(parser)
     for name in ("--settings", "--pythonpath"):
@@ -55,7 +55,7 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
 
 
 def port(text: str) -> int:
-    """Read the number of a port that has two more after it."""
+    """Parse a port number that has two more after it."""
     if not 1 <= int(text) <= HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"must be from 1 to {HIGHEST_PORT}")
     return int(text)

@@ -7,7 +7,7 @@ from functools import cache
 
 OPTION = "--blocking-threads"
 VARIABLE = "GRANIAN_BLOCKING_THREADS"
-# As in docs/run.md, and for other servers.
+# The value in docs/run.md, also assumed for other servers.
 DEFAULT_THREADS = 4
 
 

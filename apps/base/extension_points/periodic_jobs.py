@@ -1,8 +1,10 @@
 """Periodic jobs, which every worker process runs, with or without a wakeup.
 
 Each app lists its jobs in ``apps.py`` (``JOBS``); a function is imported by its dotted name at its first run. A job
-must be safe to run in several processes at once. The jobs of a lane run one after the other on one thread; where one
-exceeds its budget, the lane goes on with another thread.
+must be safe to run in several processes at once. A lane is a queue with one thread, which runs its jobs one after the
+other; while one exceeds its budget, a second thread runs the others of the lane.
+
+Log messages call a job a sweep: docs/operate.md lists them.
 """
 
 import logging
@@ -59,8 +61,8 @@ class PeriodicJob:
         return True
 
 
-# Is called for each run with the job's name, the outcome and the seconds so far; for a job that exceeds its budget
-# twice: when it does, and when it ends.
+# Called for each run with the job's name, the outcome and the seconds so far; twice for a job that exceeds its budget:
+# when it does, and when it ends.
 ReportRun = Callable[[str, str, float], None]
 
 _registered: dict[str, PeriodicJob] = {}

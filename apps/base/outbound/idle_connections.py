@@ -21,7 +21,7 @@ class IdleConnections:
         self._epoll = select.epoll() if sys.platform.startswith("linux") else None
 
     def watch(self, descriptor: int) -> None:
-        """Watch the socket of a new connection; the kernel forgets it when it is closed."""
+        """Watch the socket of a new connection; epoll drops it when it is closed."""
         if self._epoll and 0 <= descriptor < FD_SETSIZE:
             with suppress(OSError):
                 self._epoll.register(descriptor, select.EPOLLIN)

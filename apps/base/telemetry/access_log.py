@@ -29,12 +29,12 @@ ANCHORS = re.compile(r"\^|\$|\\Z|\\(?=[./-])|\?$")
 
 logger = logging.getLogger("portal.access")
 
-# Asked every few seconds by machines: only at DEBUG.
+# Health checks and scrapes, every few seconds: logged at DEBUG only.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def log_request(request: PortalRequest, status: int, seconds: float) -> None:
-    """Log a request before its response is sent; for streamed responses the time until they begin."""
+    """Log a request before its response is sent; the time of a streamed response ends where the stream begins."""
     route = route_of(request)
     level = logging.DEBUG if route in PROBES else logging.INFO
     if not logger.isEnabledFor(level):
@@ -52,22 +52,22 @@ def log_request(request: PortalRequest, status: int, seconds: float) -> None:
         "logger": logger.name,
         "timestamp": f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z",
     }
-    # Not logger.info: it looks through the stack for the file and the line that called.
+    # Not ``logger.info``, which searches the stack for the caller's file and line.
     for handler in logging.root.handlers:
         if isinstance(handler, JsonStreamHandler):
             handler.write_line(line)
 
 
 def _identity_fields(request: PortalRequest) -> dict[str, Any]:
-    """Return the ids of key, user and organization, as far as they are known already: nothing is looked up for it."""
+    """Return the ids of key, user and organization that the request has already loaded, without a query."""
     actor = request.actor
     if actor is not None:
         kind = "user" if actor.kind in (ActorKind.USER, ActorKind.OPERATOR) else "key"
         return {kind: actor.id, **_organization(actor.organization_id)}
     credential = getattr(getattr(request, "caller", None), "credential", None)
-    if credential is not None:  # one that is refused
+    if credential is not None:  # a key that was refused
         return {"key": credential.public_id, **_organization(credential.organization_id)}
-    # What request.user has found, where anybody asked it.
+    # Set by Django's middleware once ``request.user`` was used.
     user = getattr(request, "_cached_user", None)
     return {"user": user.public_id} if user is not None and user.is_authenticated else {}
 
@@ -78,7 +78,7 @@ def _organization(pk: UUID | None) -> dict[str, str]:
 
 
 def route_of(request: PortalRequest) -> str:
-    """Return the template of the path, such as ``/v1/api-keys/{id}``; nothing in it comes from the caller."""
+    """Return the route of a request, such as ``/v1/api-keys/{id}``; no part of it comes from the client."""
     route = getattr(request, "route", "")
     if route:
         return route
@@ -92,7 +92,7 @@ def route_of(request: PortalRequest) -> str:
 
 
 def _resolve_route(path: str) -> str:
-    """Return the template for a request that was answered before anybody looked for a view."""
+    """Return the route for a request that middleware responded to before Django resolved the view."""
     try:
         match = resolve(path)
     except Resolver404:
@@ -101,11 +101,11 @@ def _resolve_route(path: str) -> str:
 
 
 def method_label(request: PortalRequest) -> str:
-    """Return the method, or OTHER for a word that the caller made up."""
+    """Return the request's method, or OTHER for one that HTTP does not define."""
     return request.method if request.method in METHODS else OTHER_METHOD
 
 
 @cache
 def _route_template(route: str) -> str:
-    """Write a route of Django's as those of the API are written."""
+    """Convert a Django route or regular expression to the form of API routes, with names in braces."""
     return "/" + ANCHORS.sub("", PATH_CONVERTER.sub(r"{\1}", NAMED_GROUP.sub(r"{\1}", route)))

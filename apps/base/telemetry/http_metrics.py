@@ -21,11 +21,11 @@ SECONDS = Histogram(
 
 @cache
 def _metrics_for(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    """Return the counter and the histogram of such requests: looking them up costs more than counting."""
+    """Return the counter and the histogram with these labels; cached, as ``labels()`` costs more than counting."""
     return REQUESTS.labels(route, method, status), SECONDS.labels(route)
 
 
-# There from the first scrape, which is counted itself when it has been answered.
+# Created here, so that the first scrape has them: it is counted only after its response.
 _metrics_for("/metrics", "GET", 200)
 _metrics_for(UNMATCHED_ROUTE, "GET", 404)
 

@@ -1,8 +1,4 @@
-"""JSON logs on one stream, with the request id on every line and no secret on any.
-
-Redaction works on the finished line's values: whatever looks like a key, a signing secret or an authorization
-header is cut, wherever a library put it. So are the query values of URLs: servers take tokens there.
-"""
+"""JSON logs on one stream, each line with the request id and with secrets redacted (``text/redaction.py``)."""
 
 import contextlib
 import json
@@ -41,7 +37,7 @@ def _redact_event(logger: Any, method: str, event: Any) -> Any:
 
 
 def _add_error_fields(logger: Any, method: str, event: Any) -> Any:
-    """Add class and text of the error behind a line, and what ``base.faults`` says of a fault that repeats."""
+    """Add the class and text of a line's exception, and the fields that ``repeated_errors`` set on the record."""
     record = event.get("_record")
     if record is None:
         return event
@@ -63,7 +59,7 @@ SHARED_PROCESSORS: tuple[Any, ...] = (
 
 
 class JsonFormatter(structlog.stdlib.ProcessorFormatter):
-    """One JSON object a line."""
+    """Formats a log record as one line of JSON."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -77,17 +73,17 @@ class JsonFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 class JsonStreamHandler(logging.StreamHandler[TextIO]):
-    """Writes JSON lines, and of a fault that repeats one a minute."""
+    """Writes JSON lines, at most one a minute for an error that repeats."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonFormatter())
         self._repeated_errors = repeated_errors.RepeatedErrors()
-        # Not atexit: a process that multiprocessing started, as granian's are, ends without it.
+        # Not atexit, which does not run in processes that multiprocessing started, such as granian's.
         Finalize(None, self.flush_repeated_errors, exitpriority=0)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, or count it."""
+        """Write the record, or count it as suppressed."""
         try:
             for each in self._repeated_errors.admit(record):
                 super().emit(each)
@@ -95,20 +91,20 @@ class JsonStreamHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def write_line(self, line: dict[str, Any]) -> None:
-        """Write a line past records and redaction, which take five times as long: of values that no client chose."""
+        """Write a line without log record and redaction, which take five times as long; all values must be trusted."""
         for each in self._repeated_errors.due():
             super().emit(each)
-        # A disk that is full ends no request.
+        # A full disk must not fail the request.
         with contextlib.suppress(OSError, ValueError), self.lock:  # type: ignore[union-attr]  # a handler has one
             self.stream.write(json.dumps(line) + self.terminator)
 
     def flush_repeated_errors(self) -> None:
-        """Write what was left out and not told yet."""
+        """Write the summaries of suppressed lines that are still due."""
         for each in self._repeated_errors.overdue():
             super().emit(each)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say in one line that a line could not be written: the library prints a traceback of many."""
+        """Write one line that a record could not be logged, instead of the library's traceback."""
         with contextlib.suppress(Exception):
             error = sys.exc_info()[1]
             text = f"a log line could not be written: {type(error).__name__}"
@@ -116,7 +112,7 @@ class JsonStreamHandler(logging.StreamHandler[TextIO]):
 
 
 def configure_logging(level: str, stream: TextIO) -> None:
-    """Send every logger, Django's and the libraries' included, through one redacting JSON formatter."""
+    """Configure all loggers, including those of Django and libraries, to write redacted JSON to the stream."""
     structlog.configure(
         processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -130,11 +126,11 @@ def configure_logging(level: str, stream: TextIO) -> None:
             "root": {"handlers": ["stream"], "level": level},
             "loggers": {
                 "django.request": {"level": "ERROR"},
-                # At DEBUG it writes whole template contexts, secrets of the reveal included.
+                # At DEBUG it logs whole template contexts, which can contain secrets that are shown once.
                 "django.template": {"level": "INFO"},
                 "django.server": {"level": "WARNING"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
-                # The server has handlers of its own until the application is loaded.
+                # Replaces the handlers of granian.json, which the server uses until the application is loaded.
                 **{name: {"handlers": [], "level": "NOTSET", "propagate": True} for name in SERVER_LOGGERS},
             },
         }
@@ -143,7 +139,7 @@ def configure_logging(level: str, stream: TextIO) -> None:
 
 
 def server_stream() -> JsonStreamHandler:
-    """Return the handler of granian's own process, which loads no settings (``granian.json`` names it)."""
+    """Return the log handler of granian's main process, which loads no settings; named in ``granian.json``."""
     handler = JsonStreamHandler(sys.stderr)
     level = os.environ.get("LOG_LEVEL", "").strip().upper()
     handler.setLevel(level if level in LOG_LEVELS else "INFO")
@@ -152,7 +148,7 @@ def server_stream() -> JsonStreamHandler:
 
 
 def log_uncaught_exceptions() -> None:
-    """Have errors that end a program or a thread logged, where Python prints a traceback of many lines."""
+    """Log exceptions that end the process or a thread as one line, where Python would print a traceback."""
     logger = logging.getLogger("uncaught")
 
     def log_exception(kind: type[BaseException], error: BaseException, _traceback: Any) -> None:

@@ -60,7 +60,7 @@ class WebCollector(Collector):
         self._worker_counters = worker_counters
 
     def collect(self) -> Iterator[Metric]:
-        """Return each counter once."""
+        """Yield each metric once; counters without labels include what workers added."""
         folder, added = os.environ.get(DIRECTORY_VARIABLE), self._worker_counters()
         for metric in MultiProcessCollector(None, folder).collect() if folder else REGISTRY.collect():
             metric.samples = [

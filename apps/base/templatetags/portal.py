@@ -1,7 +1,4 @@
-"""What the templates need beyond Django's own tags: times, numbers, states and coloured code.
-
-Each does one thing and returns text that is safe to print. Nothing here reads the database.
-"""
+"""Template tags and filters for times, numbers, status badges and highlighted code. None queries the database."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +16,7 @@ from apps.base.web.client_address import format_address
 
 register = template.Library()
 
-# state → (tone, word). The tones are the CSS classes of components/badge.html; each has its own shape.
+# Status → (CSS class of components/badge.html, label).
 STATUSES = {
     "active": ("ok", _("Active")),
     "enabled": ("ok", _("Active")),
@@ -64,7 +61,7 @@ TOKEN_CLASS = {"key": "k", "text": "s", "number": "n"}
 
 @register.inclusion_tag("components/badge.html")
 def status_badge(state: str, label: str = "") -> dict[str, object]:
-    """A badge for a state word of the API; ``label`` says more than the state's own word."""
+    """Return the context of a badge for a status of the API; ``label`` replaces the usual label."""
     tone, word = STATUSES.get(state, ("", state))
     return {"tone": tone, "label": label or word}
 
@@ -74,19 +71,19 @@ register.filter("address", format_address)
 
 @register.filter
 def tone(state: str) -> str:
-    """The tone (CSS class) of a state word, for timelines and rows."""
+    """Return the CSS class of a status, for timelines and rows."""
     return STATUSES.get(state, ("", ""))[0]
 
 
 @register.filter
 def state_word(state: str) -> str:
-    """The translated word of a state."""
+    """Return the translated label of a status."""
     return str(STATUSES.get(state, ("", state))[1])
 
 
 @register.filter
 def number(value: int | float | None) -> str:
-    """A number grouped as the reader's language does it; a dash for nothing."""
+    """Return a number with the digit grouping of the active language; a dash for None."""
     if value is None:
         return "–"
     return str(formats.number_format(value, use_l10n=True, force_grouping=True))
@@ -94,7 +91,7 @@ def number(value: int | float | None) -> str:
 
 @register.filter(expects_localtime=False)
 def when(value: datetime | None, style: str = "relative") -> SafeString:
-    """A ``<time>`` in the reader's zone, with the exact UTC time on hover.
+    """Return a ``<time>`` element in the reader's time zone, whose title is the exact UTC time.
 
     Styles: ``relative`` ("3 minutes ago" for a week either way, then the date), ``date``,
     ``short`` (date and minute), ``exact`` (to the second, with the zone's name), ``clock`` (the time alone).
@@ -152,12 +149,12 @@ def _in_minutes(n: int) -> str:
 
 @register.filter
 def tint(source: str) -> SafeString:
-    """JSON and header lines as escaped text with their keys, strings and numbers in spans."""
+    """Return JSON or header lines as escaped text, with keys, strings and numbers in spans."""
     return highlight_code(source)
 
 
 def highlight_code(source: str, link_of: Callable[[str], str] | None = None) -> SafeString:
-    """Do the same, and make links of the strings that ``link_of`` knows an address for."""
+    """Highlight as ``tint`` does, and link each string for which ``link_of`` returns a URL."""
     source = str(source or "")
     parts: list[str] = []
     end = 0
@@ -176,11 +173,11 @@ def _highlight_token(kind: str, text: str, link_of: Callable[[str], str] | None)
 
 @register.filter
 def inline_svg(markup: str) -> SafeString:
-    """An SVG document of our own making (the QR code) as markup for the page: without its XML prolog."""
+    """Return an SVG document that the portal generated (a QR code) as markup, without its XML prolog."""
     return mark_safe(str(markup)[max(str(markup).find("<svg"), 0) :])  # noqa: S308
 
 
 @register.filter
 def initial(name: str) -> str:
-    """The first letter of a name, for the small square beside it."""
+    """Return the first letter or digit of a name in upper case, for its avatar."""
     return next((letter for letter in str(name) if letter.isalnum()), "·").upper()

@@ -1,13 +1,13 @@
 """Redaction of secrets in texts that are logged, stored or shown.
 
-Whatever looks like a key, a signing secret or an authorization header is cut; so are the query values of URLs, where
-servers take tokens. The standard library is all it needs: the server's own process logs without settings.
+Texts that look like a key, a signing secret or an authorization header are truncated; query values of URLs, which can
+be tokens, are masked. Standard library only, because granian's main process logs without Django's settings.
 """
 
 import re
 from typing import Any
 
-# The last kind: a key as the user name of Basic, in base64.
+# The last alternative: a key as the user name of Basic authentication, in base64.
 KEY_PATTERN = re.compile(
     r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}"
 )
@@ -23,14 +23,14 @@ URL_WITH_QUERY = re.compile(r"https?://[^\s?#\"<>]*\?[^\s\"<>]+", re.IGNORECASE)
 QUERY_PART = re.compile(r"[^&;]+")
 MASK = "••••"
 MAX_NAME_LENGTH = 200
-# The last word of a field's name that says its value is a secret: `api_key`, `new_password`, but not `key_type`.
+# Last words of the names of fields with secret values: `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 # PostgreSQL rejects NUL and lone surrogates, and one bad row would delay its whole batch.
 UNSTORABLE_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 
 
 def hide_query_values(url: str) -> str:
-    """Return the URL with its query's names as they are and dots for the values; a part without a name is a value."""
+    """Return the URL with all values of its query masked; a parameter without ``=`` is a value."""
     before, mark, query = url.partition("?")
     return before + mark + QUERY_PART.sub(_hide_value, query)
 
@@ -41,12 +41,12 @@ def _hide_value(part: re.Match[str]) -> str:
 
 
 def hide_keys(text: str) -> str:
-    """Return the text with every key and signing secret cut to its first letters, and the rest as it is."""
+    """Return the text with each key and signing secret truncated to its first letters."""
     return KEY_PATTERN.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
 def redact(text: str) -> str:
-    """Return the text with each key, signing secret, credential header and query value of a URL cut or hidden."""
+    """Return the text with keys, signing secrets and credential headers truncated, and query values of URLs masked."""
     if "?" in text:
         text = URL_WITH_QUERY.sub(lambda match: hide_query_values(match[0]), text)
     return SECRET_PATTERN.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
@@ -59,7 +59,7 @@ def redact_and_truncate(text: str, max_length: int) -> str:
 
 
 def sanitize_json(value: Any, max_length: int) -> Any:
-    """Return a JSON value with each text sanitized, and with no value of a field that is a secret by its name."""
+    """Return a JSON value with each text redacted and truncated, and secret fields, by their names, replaced."""
     if isinstance(value, str):
         return redact_and_truncate(value, max_length)
     if isinstance(value, list):
@@ -75,5 +75,5 @@ def sanitize_json(value: Any, max_length: int) -> Any:
 
 
 def is_secret(field: str) -> bool:
-    """Return whether the name of a field says that its value is a secret."""
+    """Return whether a field has a secret value, judged by the last word of its name."""
     return field.lower().replace("-", "_").rpartition("_")[2] in SECRET_WORDS

@@ -77,8 +77,8 @@ class PlainTextField(forms.CharField):
 class EmailAddressField(forms.CharField):
     """An email address, cleaned to its canonical spelling.
 
-    No input of the type ``email``: in one Chromium turns ``straße.example`` into ``strasse.example``, another domain.
-    ``allows_legacy``: also what an account of before may have, but no new one.
+    The input is not of the type ``email``, in which Chromium changes ``straße.example`` to ``strasse.example``, which
+    is another domain. ``allows_legacy``: also accept addresses that older accounts can have, but no new one.
     """
 
     def __init__(self, *, autocomplete: str = "email", allows_legacy: bool = False, **options: Any) -> None:
@@ -94,7 +94,7 @@ class EmailAddressField(forms.CharField):
 
 
 class RequestForm(forms.Form):
-    """A form that knows the request it came with."""
+    """A form with access to its request."""
 
     def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -104,7 +104,7 @@ class RequestForm(forms.Form):
 class OneUseForm(RequestForm):
     """A form that can be submitted once; its token is consumed in the transaction of the change."""
 
-    data: MultiValueDict[str, Any]  # of a page, so never a plain mapping
+    data: MultiValueDict[str, Any]  # what a page submits, never a plain mapping
     token = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
@@ -128,12 +128,12 @@ class OneUseForm(RequestForm):
         return str(self.cleaned_data["token"])
 
     def consume_token(self) -> None:
-        """Consume the form's token, or raise AlreadySent. Call it inside the transaction of the change."""
+        """Consume the form's token, or raise AlreadySubmitted. Call it inside the transaction of the change."""
         consume(self.cleaned_data["token"])
 
 
 def consume(token: str) -> None:
-    """Consume a single-use token, or raise AlreadySent."""
+    """Consume a single-use token, or raise AlreadySubmitted."""
     try:
         with transaction.atomic():
             SpentForm(token=hashlib.sha256(token.encode()).hexdigest()).save(force_insert=True)
@@ -181,10 +181,10 @@ class PasswordOrCodeInput(forms.PasswordInput):
 
 
 class ReauthenticationForm(RequestForm):
-    """A form that asks for the password (or a code of the authenticator app) where that is older than 15 minutes.
+    """A form that asks for the password, or a code of the authenticator app, 15 minutes after the last confirmation.
 
-    The question stands in the form itself, so typed values survive it and nothing is put aside in the session. Who has
-    neither password nor app (a passkey, or single sign-on) confirms in another window, then sends the form once more.
+    The input is part of the form, so that typed values are kept without storing them in the session. Users with
+    neither (passkey or single sign-on only) confirm in another window, then submit the form again.
     """
 
     def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
@@ -201,35 +201,35 @@ class ReauthenticationForm(RequestForm):
 
     @property
     def can_confirm_in_form(self) -> bool:
-        """Whether the user has a password or an authenticator app; else another window is the only way."""
+        """Whether the user has a password or an authenticator app; others must confirm in another window."""
         user = self.request.user
         return user.has_usable_password() or Authenticator.objects.filter(user=user, type="totp").exists()
 
     def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]  # Django's own, which its stubs leave out
+        super()._post_clean()  # type: ignore[misc]  # missing in Django's stubs
         if "confirm_password" in self.cleaned_data:
-            # Confirmed, whatever else is to be corrected: the page need not ask again.
+            # The confirmation is valid even where other fields are not: the page does not ask again.
             del self.fields["confirm_password"]
             self.step_up_required = False
 
     def clean_confirm_password(self) -> str:
-        """Check the password or code and note the confirmation in the session."""
+        """Check the password or code and record the confirmation in the session."""
         confirm_identity(self.request, self.cleaned_data["confirm_password"])
         return ""
 
 
 class StepUpForm(ReauthenticationForm, OneUseForm):
-    """A form that can be sent once and asks who is there where the last proof is older than 15 minutes."""
+    """A form that can be submitted once and requires a confirmation of identity within the last 15 minutes."""
 
 
 def replace_errors(form: forms.Form, error: PortalError) -> None:
-    """Put a refusal into a form that could not be judged; what was typed stays."""
-    form._errors, form.cleaned_data = ErrorDict(), {}  # type: ignore[attr-defined]  # as a form that was judged has them
+    """Show an error in a form that was not validated; typed values are kept."""
+    form._errors, form.cleaned_data = ErrorDict(), {}  # type: ignore[attr-defined]  # as after validation
     form.add_error(None, str(error))
 
 
 def add_action_errors(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:
-    """Put an action's sentences beside the fields; ``names``: what the form calls a field of the body."""
+    """Add an action's error messages to the form's fields; ``names`` maps names of the action to those of the form."""
     messages_by_field: Mapping[str, Sequence[Message]] = error.fields or {"": [error.message]}
     for name, texts in messages_by_field.items():
         field = (names or {}).get(name, name)

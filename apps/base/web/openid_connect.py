@@ -28,7 +28,7 @@ CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
     "ES256": ("P-256", ec.SECP256R1()),
     "ES384": ("P-384", ec.SECP384R1()),
 }
-# What reading a document of another server raises, however it is malformed.
+# All exceptions that reading a malformed document can raise.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,7 +39,7 @@ class OpenIdError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The identity provider, and who the portal is there."""
+    """The identity provider, and the portal's client credentials there."""
 
     issuer: str
     client_id: str
@@ -47,9 +47,9 @@ class Provider:
 
 
 def begin_sign_in(provider: Provider, redirect_uri: str, *, fresh: bool = False) -> tuple[str, dict[str, str]]:
-    """Return the address to send the browser to, and what ``finish_sign_in`` needs to know again.
+    """Return the authorization URL, and the values (state, nonce, verifier) that ``finish_sign_in`` needs.
 
-    ``fresh``: the provider is to ask who is there, whatever session it has.
+    ``fresh``: the provider must authenticate the user again, even within a session.
     """
     flow = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
     challenge = hashlib.sha256(flow["verifier"].encode()).digest()
@@ -70,7 +70,7 @@ def begin_sign_in(provider: Provider, redirect_uri: str, *, fresh: bool = False)
 
 
 def finish_sign_in(provider: Provider, redirect_uri: str, flow: dict[str, str], code: str) -> dict[str, Any]:
-    """Exchange the code and return the claims of the ID token, with the address from userinfo if need be."""
+    """Exchange the code and return the claims of the ID token; the email address can come from userinfo."""
     metadata = _metadata(provider)
     form = {
         "grant_type": "authorization_code",
@@ -99,7 +99,7 @@ def finish_sign_in(provider: Provider, redirect_uri: str, flow: dict[str, str], 
 
 
 def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: str) -> dict[str, Any]:
-    """Check an ID token as section 3.1.3.7 says and return its claims, or raise OpenIdError."""
+    """Validate an ID token (section 3.1.3.7) and return its claims, or raise OpenIdError."""
     try:
         head, body, signature = token.split(".")
         header = json.loads(_decode_base64url(head))
@@ -173,7 +173,7 @@ def _verify(key: dict[str, Any], algorithm: str, signed: bytes, signature: bytes
 
 
 def _metadata(provider: Provider) -> dict[str, Any]:
-    """OpenID Connect Discovery 1.0 section 4: the issuer named inside must be the one that was asked."""
+    """Return the provider's metadata (OpenID Connect Discovery 1.0 section 4), whose issuer must be OIDC_ISSUER."""
     found = _fetch_json("GET", provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
     if found.get("issuer") != provider.issuer:
         raise OpenIdError("the provider names another issuer than OIDC_ISSUER")
@@ -181,7 +181,7 @@ def _metadata(provider: Provider) -> dict[str, Any]:
 
 
 def _endpoint(metadata: dict[str, Any], name: str, provider: Provider) -> str:
-    """An address of the provider's own description: https, or http where the issuer itself is on this machine."""
+    """Return a URL from the metadata, which must be https; http on loopback, where the issuer is http, too."""
     url = str(metadata.get(name, ""))
     try:
         parts, issuer = urlsplit(url), urlsplit(provider.issuer)

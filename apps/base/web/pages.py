@@ -31,10 +31,10 @@ def org_page(
 ) -> Callable[[Page], Page]:
     """Guard a page under ``/o/<slug>/``.
 
-    ``permissions``: any one of them opens the page (none given: every member). ``nav``: the item of the side
-    navigation that is current. ``methods``: READING, FORM or BUTTON. A stranger gets 404, a member without the right
-    403 with a reason, another method 405. Of a suspended organization no page changes anything; who must do something
-    else first (set up two-step sign-in) is led there.
+    ``permissions``: one of them is enough; none: every member has access. ``nav``: the current item of the side
+    navigation. ``methods``: READ_METHODS, FORM_METHODS or POST_ONLY. Non-members get 404, members without permission
+    403 with a reason, other methods 405. Pages of a suspended organization are read-only. Members who must set up
+    two-step verification first are redirected.
     """
     for permission in permissions:
         if not isinstance(permission, Permission):
@@ -83,11 +83,11 @@ def _refuse_suspended(request: PortalRequest) -> None:
 
 
 def selected_filter(request: PortalRequest, name: str, choices: Collection[str]) -> str:
-    """Return what a filter of the page is set to; a value that it does not have is named and counts as none."""
+    """Return the value of a filter; an unknown value is ignored, with a message."""
     text = request.GET.get(name, "").strip()
     if not text or text in choices:
         return text
-    # What a page asks for again by itself has no place to say it.
+    # Part of a page that a script reloads cannot show messages.
     if "part" not in request.GET:
         words = {"filter": name, "text": hide_keys(text)[:MAX_SHOWN_LENGTH]}
         messages.warning(request, _("Filter ignored: %(filter)s can't be “%(text)s”.") % words)
@@ -95,9 +95,9 @@ def selected_filter(request: PortalRequest, name: str, choices: Collection[str])
 
 
 def safe_return_path(wanted: str, default: str, below: str = "/") -> str:
-    """Return a path that a form asks to be led back to, where it is a page of ours that can be read.
+    """Return the path to redirect to after a form, if it is a page of the portal with GET, else ``default``.
 
-    ``below``: the beginning that the path must have. Anything else, another site above all, becomes ``default``.
+    ``below``: the prefix that the path must have. URLs of other sites are never returned.
     """
     if not wanted.startswith(below) or not url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return default

@@ -29,7 +29,7 @@ STEP_SECONDS = 30
 ALLOWED_DRIFT = 1
 MAX_FAILURES, FAILURE_WINDOW_SECONDS = 5, 300
 RECOVERY_CODES = 10
-# Crockford's alphabet: nothing in it is taken for something else. Ten letters are 50 bits.
+# Crockford's base 32, without look-alike letters. Ten of them are 50 bits.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 HALF_LENGTH = 5
 TOTP_PATTERN = re.compile(r"[0-9]{6}", re.ASCII)
@@ -54,7 +54,7 @@ def looks_like_totp(text: str) -> bool:
 
 
 def check_not_blocked(user: Any) -> None:
-    """Raise RateLimited while too many codes were wrong."""
+    """Raise RateLimited for some minutes after too many wrong codes."""
     rows = Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk")
     first = rows.first()
     if first is not None:
@@ -71,10 +71,10 @@ def is_blocked(user: Any) -> bool:
 
 
 def use_code(user: Any, text: str) -> Authenticator | None:
-    """Use up a code of the authenticator app or a recovery code and return what it belongs to, or None.
+    """Consume a code of the authenticator app or a recovery code and return its authenticator, or None.
 
-    Raises RateLimited once five codes were wrong within five minutes. Call it outside a transaction that might be
-    taken back: a wrong code would not count then.
+    Raises RateLimited after five wrong codes within five minutes. Do not call it within a transaction that can be
+    rolled back: the failure would not be counted.
     """
     code = _normalized(text)
     with transaction.atomic():
@@ -106,7 +106,7 @@ def _recent_failures(row: Authenticator) -> list[float]:
 
 
 def _use(row: Authenticator, code: str) -> bool:
-    """Use up a code of one authenticator, whose row is locked."""
+    """Consume a code of one authenticator, whose row the caller has locked."""
     is_totp = row.type == Authenticator.Type.TOTP
     if not (_use_totp(row, code) if is_totp else _use_recovery(row, code)):
         return False
@@ -116,13 +116,13 @@ def _use(row: Authenticator, code: str) -> bool:
 
 
 def _use_totp(row: Authenticator, code: str) -> bool:
-    """RFC 6238 section 5.2: a code is accepted once, and none that is older than one that was accepted."""
+    """Consume a TOTP code: each is accepted once, and none older than the last accepted one (RFC 6238 section 5.2)."""
     if not TOTP_PATTERN.fullmatch(code):
         return False
     try:
         secret = decrypt_secret(row)
     except CannotDecrypt as error:
-        # Recovery codes and passkeys still open; rotate_encryption_key and the worker name the key, too.
+        # Recovery codes and passkeys still work. rotate_encryption_key and the worker name the missing key.
         logger.critical("the secret of an authenticator app does not open: %s", error)
         return False
     counter = matching_counter(secret, code)
@@ -152,14 +152,14 @@ def _use_recovery(row: Authenticator, code: str) -> bool:
 
 
 def recovery_digests(row: Authenticator) -> list[list[str]]:
-    """Return ``[pepper id, digest]`` of each code that is left; allauth's own rows hold a seed instead."""
+    """Return ``[pepper id, digest]`` of each unused code; rows that allauth wrote have a seed instead."""
     if "seed" in row.data:
         return [_digest_of(code) for code in RecoveryCodes(row).get_unused_codes()]
     return list(row.data.get("digests", []))
 
 
 def new_recovery_codes() -> tuple[list[str], dict[str, Any]]:
-    """Return ten codes for people, and what is kept of them: keyed digests."""
+    """Return ten recovery codes to show once, and the data to store: their keyed digests."""
     codes = ["".join(secrets.choice(ALPHABET) for _letter in range(2 * HALF_LENGTH)) for _code in range(RECOVERY_CODES)]
     return [f"{code[:HALF_LENGTH]}-{code[HALF_LENGTH:]}" for code in codes], {
         "digests": [_digest_of(code) for code in codes]

@@ -129,7 +129,7 @@ def start_receiver(processes: Processes, port: int, environment: dict[str, str])
 
 
 def wait_until_ready(processes: Processes, port: int) -> None:
-    """Wait until ``/readyz`` answers 200; raise Died after ``READY_SECONDS``."""
+    """Wait until ``/readyz`` returns 200; raise ProcessExited after ``READY_SECONDS``."""
     deadline = time.monotonic() + READY_SECONDS
     while not is_ready(port):
         processes.check()
@@ -141,7 +141,7 @@ def wait_until_ready(processes: Processes, port: int) -> None:
 
 
 def is_ready(port: int) -> bool:
-    """Return whether ``/readyz`` answers 200."""
+    """Return whether ``/readyz`` returns 200."""
     client = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         client.request("GET", "/readyz", headers={"Host": urlsplit(settings.PUBLIC_URL).netloc})
