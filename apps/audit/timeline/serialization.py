@@ -113,6 +113,8 @@ class AuditEntrySerializer(ResponseSerializer):
     def to_representation(self, instance: Row) -> dict[str, Any]:
         """Return the entry; of HTTP requests, only those of deliveries have a URL."""
         body = super().to_representation(instance)
+        # As stored, also where it is empty: the hash of a change covers it.
+        body["source"]["address"] = instance.address
         if instance.http is not None and instance.category == "delivery":
             body["http"]["url"] = instance.http.url
         return body
