@@ -1,4 +1,4 @@
-"""Actions of notifications: posting, resolving and dismissing."""
+"""Actions of notifications: creating, resolving and dismissing them."""
 
 import uuid
 from datetime import datetime
@@ -11,10 +11,10 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.notices.models import Notice, Severity
-from apps.notices.texts import TEXTS, label
+from apps.notices.texts import TEXTS, english_title
 
 
-def post(
+def notify(
     *,
     organization_id: uuid.UUID,
     kind: str,
@@ -25,7 +25,7 @@ def post(
     permission: str = "",
     mail: bool = True,
 ) -> bool:
-    """Post a notification once per dedupe key and return whether it is new; a periodic job sends the mail.
+    """Create a notification once per dedupe key and return whether it is new; a periodic job sends the mail.
 
     ``permission``: the permission that a member needs to see the notification and to get its mail; empty for every
     member. Raises ValueError for a kind that has no text.
@@ -48,7 +48,7 @@ def post(
 
 
 def was_notified(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
-    """Return whether a notification with this key was posted before, in any state."""
+    """Return whether a notification with this key was created before, in any state."""
     return Notice.objects.filter(organization_id=organization_id, dedupe_key=dedupe_key).exists()
 
 
@@ -71,7 +71,7 @@ def resolve_deleted(*, organization_id: uuid.UUID, dedupe_prefix: str, path: str
 
 
 def resolve_older(*, kind: str, before: datetime) -> int:
-    """Resolve notifications of a kind posted before a time, in all organizations, and return how many."""
+    """Resolve notifications of a kind created before a time, in all organizations, and return how many."""
     return Notice.objects.filter(kind=kind, created_at__lt=before).open().update(resolved_at=timezone.now())
 
 
@@ -79,7 +79,7 @@ def resolve_older(*, kind: str, before: datetime) -> int:
 def dismiss(*, actor: Actor, notice_id: str) -> Notice:
     """Dismiss a notification for all members; do nothing if it is already closed.
 
-    Requires the notification's permission, or ORGANIZATION_WRITE if it was posted for every member.
+    Requires the notification's permission, or ORGANIZATION_WRITE if it is for every member.
     """
     notice: Notice = Notice.objects.for_actor(actor).with_public_id(notice_id)
     actor.require(notice.permission or Permission.ORGANIZATION_WRITE)
@@ -90,7 +90,7 @@ def dismiss(*, actor: Actor, notice_id: str) -> Notice:
             action="notice.dismissed",
             target_kind="notice",
             target_id=notice.public_id,
-            target_label=label(notice),
+            target_label=english_title(notice),
             organization_id=notice.organization_id,
         )
     return notice

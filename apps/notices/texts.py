@@ -1,4 +1,4 @@
-"""The texts of notifications by kind, in the reader's language. A kind without a text here cannot be posted."""
+"""The texts of notifications by kind, in the reader's language. There are no notifications of other kinds."""
 
 from collections import defaultdict
 from typing import Any, NamedTuple
@@ -172,8 +172,8 @@ TEXTS_BY_REASON: dict[tuple[str, str], NotificationText] = {
 }
 
 
-def label(notice: Notice) -> str:
-    """Return the title in English, as the audit log's target label."""
+def english_title(notice: Notice) -> str:
+    """Return the title in English, for the audit log."""
     with translation.override("en"):
         return _fill(_text_for(notice).title, notice.params)
 

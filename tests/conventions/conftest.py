@@ -119,7 +119,7 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     )
     params = {"host": "hooks.acme.example", "failures": 10}
     told = {"params": params, "severity": "bad", "permission": "webhooks:write"}
-    notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", **told)
+    notices.notify(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", **told)
     OutgoingMail.objects.create(to=ada.email, subject="For Ada", body="Of Acme")
     Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
     selection = actions.replay_selection()

@@ -240,7 +240,7 @@ def test_a_key_and_an_endpoint_show_the_notifications_about_them(olga, told, acm
         ("endpoint.failing", told.endpoint, "webhooks"),
     ):
         path = f"settings/integration/{place}/{row.public_id}/"
-        notices.post(organization_id=acme.pk, kind=kind, dedupe_key=f"{row.public_id}:x", path=path)
+        notices.notify(organization_id=acme.pk, kind=kind, dedupe_key=f"{row.public_id}:x", path=path)
         panel = olga.get(address_of(row)).context["panels"][-1]
         assert [each[0].text for each in panel.rows] == [kind]
 

@@ -26,7 +26,7 @@ def post(organization: Organization, host: str = "hooks.acme.example", **values:
     given = {"severity": "bad", "permission": Permission.WEBHOOKS_WRITE, **values}
     key = given.pop("dedupe_key", f"endpoint.failing:{host}")
     params = {"host": host, "failures": 10}
-    actions.post(organization_id=organization.pk, kind="endpoint.failing", dedupe_key=key, params=params, **given)
+    actions.notify(organization_id=organization.pk, kind="endpoint.failing", dedupe_key=key, params=params, **given)
     return Notice.objects.get(organization=organization, dedupe_key=key)
 
 

@@ -130,7 +130,7 @@ def test_a_key_made_in_that_very_moment_is_let_in_nowhere(api, owner, acme, make
 
 
 def test_owners_and_admins_are_told_and_notices_are_mailed_no_more(owner, ada, ann, dev, acme):
-    notices.post(organization_id=acme.pk, kind="endpoint.recovered", dedupe_key="x", params={"host": "h"})
+    notices.notify(organization_id=acme.pk, kind="endpoint.recovered", dedupe_key="x", params={"host": "h"})
     close(owner)
     mail_notices()
     assert not Notice.objects.open().exists()

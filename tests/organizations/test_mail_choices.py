@@ -22,7 +22,7 @@ def told(acme, kind, permission=Permission.WEBHOOKS_WRITE):
     """Post a notice and say who gets its mail."""
     OutgoingMail.objects.all().delete()
     number = notices.Notice.objects.count()
-    notices.post(
+    notices.notify(
         organization_id=acme.pk, kind=kind, dedupe_key=f"{kind}:{number}", params=PARAMS, permission=permission
     )
     mail_notices()

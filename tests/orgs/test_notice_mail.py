@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def post(acme, number=1, **values):
-    return notices.post(
+    return notices.notify(
         organization_id=acme.pk,
         kind="endpoint.failing",
         dedupe_key=f"endpoint.failing:ep_{number}",
@@ -69,7 +69,7 @@ def test_a_notice_that_lacks_a_word_breaks_no_page(acme, ada, browser_of):
 
 def test_a_kind_without_words_cannot_be_posted(acme):
     with pytest.raises(ValueError, match="no text"):
-        notices.post(organization_id=acme.pk, kind="unheard.of", dedupe_key="x")
+        notices.notify(organization_id=acme.pk, kind="unheard.of", dedupe_key="x")
 
 
 def test_more_than_three_at_once_are_one_mail(acme, rival, ada, dev, vera, zed, mailoutbox):

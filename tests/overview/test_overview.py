@@ -101,7 +101,7 @@ def test_the_step_that_helps_is_for_who_may_take_it(acme, ada, dev, acme_key, pa
 
 def test_notices_of_other_things_stand_here_for_who_may_act(acme, ada, dev, page):
     told = {"kind": "api_key.leaked", "severity": "bad", "params": {"name": "Export"}, "permission": "api_keys:write"}
-    notices.post(organization_id=acme.pk, dedupe_key="leak", **told)
+    notices.notify(organization_id=acme.pk, dedupe_key="leak", **told)
     assert "“Export” is public" in page(ada) and "“Export” is public" not in page(dev)
 
 
@@ -110,7 +110,7 @@ def test_what_the_state_tells_is_not_told_twice(acme, dev, page):
     Endpoint.objects.update(health=EndpointHealth.FAILING)
     params, may = {"host": "hooks.acme.example", "failures": 10}, Permission.WEBHOOKS_WRITE
     told = {"kind": "endpoint.failing", "params": params, "permission": may, "severity": "warn"}
-    notices.post(organization_id=acme.pk, dedupe_key="x", **told)
+    notices.notify(organization_id=acme.pk, dedupe_key="x", **told)
     assert page(dev).count("hooks.acme.example is failing</b>") == 1
 
 
@@ -236,7 +236,7 @@ def test_the_number_of_queries_does_not_grow(acme, ada, make_key, browser_of):
     def grow(number: int) -> None:
         change(make_key(acme, name=f"k{number}"), expires_at=in_days(3))
         make_endpoint(acme, f"https://h{number}.example/")
-        notices.post(organization_id=acme.pk, kind="api_key.leaked", dedupe_key=str(number), severity="bad")
+        notices.notify(organization_id=acme.pk, kind="api_key.leaked", dedupe_key=str(number), severity="bad")
         publish(acme)
 
     def queries() -> int:

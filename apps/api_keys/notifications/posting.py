@@ -39,7 +39,7 @@ def post(key: ApiKey, kind: str, topic: str, *, severity: str, params: dict[str,
 
     ``topic`` is one of the constants above, a colon, and what distinguishes the occurrence, such as a date.
     """
-    return notices.post(
+    return notices.notify(
         organization_id=key.organization_id,
         kind=kind,
         dedupe_key=f"{key.public_id}:{topic}",
@@ -53,7 +53,7 @@ def post(key: ApiKey, kind: str, topic: str, *, severity: str, params: dict[str,
 
 def notify_about_others(key: ApiKey, count: int) -> bool:
     """Notify that objects which a leaked key created still work; resolved when the last of them is revoked."""
-    return notices.post(
+    return notices.notify(
         organization_id=key.organization_id,
         kind="api_key.leaked_creator",
         dedupe_key=f"{CREATED_BY}:{key.public_id}:{timezone.now():%Y-%m-%d}",

@@ -22,7 +22,7 @@ from apps.credentials.gate.key_check import CLOSED, SUSPENDED
 from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.key_kinds import KEY_KINDS
 from apps.credentials.models import SecretKey
-from apps.notices.admin_answers import notices_about
+from apps.notices.admin import notices_about
 
 CALLS_SHOWN = 10
 # How many of a key's newest requests are searched for refused ones.

@@ -86,7 +86,7 @@ def set_status(organization: Organization, status: str, reason: str, **more: Any
 
 
 def _notify_owners(organization: Organization, kind: str, severity: str, params: dict[str, Any]) -> None:
-    notices.post(
+    notices.notify(
         organization_id=organization.pk,
         kind=kind,
         dedupe_key=f"{kind}:{timezone.now():%Y-%m-%dT%H:%M:%S.%f}",

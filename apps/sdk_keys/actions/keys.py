@@ -195,7 +195,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     audit.record_change(actor, "sdk_key.leaked", key, {"where": [None, where], "consequence": [None, consequence]})
     if consequence in CHANGES:
         change_sdk_key(consequence, actor=actor, key_id=key.public_id, reason=LEAK_REASON)
-    notices.post(
+    notices.notify(
         organization_id=key.organization_id,
         kind=f"sdk_key.leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "sdk_key.leaked",
         dedupe_key=dedupe_key,

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit.operator_admin import AuditedAdmin, Line, Panel, ReadOnlyAdmin
 from apps.base.crypto.encrypted_fields import CannotDecrypt
 from apps.base.crypto.secrets import MASK_DOTS
-from apps.notices.admin_answers import notices_about
+from apps.notices.admin import notices_about
 from apps.webhooks import actions
 from apps.webhooks.admin import answers
 from apps.webhooks.admin.forms import EventTypeForm

@@ -213,7 +213,7 @@ def _announce(
     ``since`` distinguishes this notice from the endpoint's next one of the same kind.
     """
     audit.record_change(system(endpoint.organization_id), action, endpoint, changes)
-    notices.post(
+    notices.notify(
         organization_id=endpoint.organization_id,
         kind=action,
         dedupe_key=f"{action}:{endpoint.public_id}:{format_timestamp_ms(since)}",
