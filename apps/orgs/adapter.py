@@ -25,10 +25,9 @@ from apps.orgs.accounts import actions as account_actions
 from apps.orgs.accounts import known_browsers, provisional
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.device_names import stored_ip
+from apps.orgs.accounts.session_middleware import STARTED_AT_KEY
 from apps.orgs.models import User
 
-# Session key of the time at which the session began. The session expires 30 days later even if it is used.
-STARTED_AT_KEY = "began"
 # Session key that is set during the sign-in request if the browser had not signed in to this account before.
 NEW_BROWSER_KEY = "new_browser"
 NEW_BROWSER_MAIL_LIMIT = "10/d"

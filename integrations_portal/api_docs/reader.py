@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.actor import Actor
 from apps.base.requests import PortalRequest
 from apps.orgs.members.membership_requirements import lacks_second_step
-from apps.orgs.members.middleware import actor_of
+from apps.orgs.members.middleware import member_actor
 from apps.orgs.models import Membership, Organization, OrganizationStatus
 
 # Each page: route, title, icon.
@@ -65,7 +65,7 @@ def reader_of(request: HttpRequest) -> Reader:
     if found is None or lacks_second_step(found):
         return Reader()
     query = f"?{urlencode({'organization': asked})}" if asked == found.organization.slug else ""
-    return Reader(found.organization, actor_of(cast(PortalRequest, request), found), query)
+    return Reader(found.organization, member_actor(cast(PortalRequest, request), found), query)
 
 
 def page(request: HttpRequest, name: str, context: dict[str, Any], reader: Reader | None = None) -> HttpResponse:

@@ -165,7 +165,7 @@ def test_a_closed_organization_ends_it(looking_at_acme, acme):
 def test_the_actor_of_it_holds_no_right_to_change(rf, working_operator, acme):  # noqa: F811
     request = rf.get("/")
     request.user, request.client_address, request.request_id = working_operator, "", ""
-    actor = support_session.actor_of(request, OperatorLook(organization=acme))
+    actor = support_session.operator_actor(request, OperatorLook(organization=acme))
     held = {str(permission) for permission in Permission if actor.can(permission)}
     assert held == {
         "users:read", "api_keys:read", "webhooks:read", "sdk_keys:read", "audit:read", "usage:read", "members:read",

@@ -193,13 +193,13 @@ def test_who_is_lowered_while_a_form_is_sent_does_not_act_any_more(ada, ann, bro
     from apps.orgs.members import views
 
     actor, browser = actor_for(ada, ada.memberships.get()), browser_of(ann)
-    trying = views._try
+    trying = views._apply
 
     def slow(*arguments: Any, **values: Any) -> bool:
         in_threads(1, lambda _number: membership.change_role(actor=actor, user_id=ann.public_id, role="viewer"))
         return trying(*arguments, **values)
 
-    monkeypatch.setattr(views, "_try", slow)
+    monkeypatch.setattr(views, "_apply", slow)
     assert send(browser, f"{MEMBERS}{vera.public_id}/", role="admin").status_code == 422
     assert Membership.objects.get(user=vera).role == "viewer"
 

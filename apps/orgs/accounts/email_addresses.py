@@ -37,7 +37,7 @@ def check_address_free(email: str) -> None:
 def check_not_member(organization_id: uuid.UUID, email: str, exclude: Membership | None = None) -> None:
     """Raise Invalid if a member of the organization has the address; accounts elsewhere are ignored.
 
-    Free of races only after ``lock_addresses``.
+    Call ``lock_addresses`` before.
     """
     rows = Membership.objects.filter(organization_id=organization_id).with_address(email)
     if (rows if exclude is None else rows.exclude(pk=exclude.pk)).exists():

@@ -11,6 +11,7 @@ from apps.base.errors import Conflict
 from apps.orgs.accounts.email_addresses import account_of_address
 from apps.orgs.mail import outbox
 from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
+from apps.orgs.models.mail import MEMBERSHIP_OFFER
 
 
 def end_provisional_access(user: User, *, keep_password: bool) -> None:
@@ -55,7 +56,7 @@ def offer_reserved_memberships(owner: User) -> None:
     """
     offered = Invitation.objects.acceptable(timezone.now()).filter(membership__user=OuterRef("pk"))
     for account in User.objects.provisional_accounts(owner.email).exclude(Exists(offered)):
-        if not OutgoingMail.objects.unsent_for("place", account.pk).exists():
+        if not OutgoingMail.objects.unsent_for(MEMBERSHIP_OFFER, account.pk).exists():
             enqueue_membership_offer(account)
 
 
@@ -65,7 +66,7 @@ def enqueue_membership_offer(account: User) -> None:
     The mail is sent only if another account owns the address. That is looked up when the mail is sent, so that neither
     the response nor its time reveals to the organization whether there is one.
     """
-    outbox.enqueue_link(to=account.email, template="place", regarding=str(account.pk))
+    outbox.enqueue_link(to=account.email, template=MEMBERSHIP_OFFER, regarding=str(account.pk))
 
 
 def send_first_sign_in_link(*, user: User) -> None:

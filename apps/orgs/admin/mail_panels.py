@@ -10,16 +10,17 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from apps.audit.operator_admin import Line, Panel, changelist_url, local_time_text, table
 from apps.orgs.mail.jobs import MAX_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
+from apps.orgs.models.mail import MEMBERSHIP_OFFER
 
 MAX_SHOWN = 10
-MAIL_COLUMNS = ("created_at", "what", "state", "sent_at", "server_said")
+MAIL_COLUMNS = ("created_at", "title", "state", "sent_at", "server_response")
 # Mails with a token link are rendered when they are sent, so their rows have no subject.
 LINK_PURPOSES: dict[str, Promise] = {
     "password_reset": gettext_lazy("Link to set a password"),
     "confirm_address": gettext_lazy("Link to confirm an address"),
     "first_sign_in": gettext_lazy("Link for the first sign-in"),
     "invitation": gettext_lazy("Invitation"),
-    "place": gettext_lazy("Invitation to a member with an account"),
+    MEMBERSHIP_OFFER: gettext_lazy("Invitation to a member with an account"),
 }
 
 

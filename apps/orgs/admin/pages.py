@@ -173,17 +173,17 @@ class InvitationAdmin(ReadOnlyAdmin):
 class OutgoingMailAdmin(ReadOnlyAdmin):
     """Outgoing mail without its body, which can contain a token link."""
 
-    list_display = ("created_at", "to", "what", "state", "sent_at", "server_said")
+    list_display = ("created_at", "to", "title", "state", "sent_at", "server_response")
     search_fields = ("id", "to")
     found_by = ("to",)
     found_columns = mail_panels.MAIL_COLUMNS
     fields = (
-        *("to", "what", "state", "created_at", "sent_at", "server_answer", "attempts", "next_attempt_at"),
+        *("to", "title", "state", "created_at", "sent_at", "server_answer", "attempts", "next_attempt_at"),
         "last_error",
     )
 
     @admin.display(description=_("mail"))
-    def what(self, mail: OutgoingMail) -> str:
+    def title(self, mail: OutgoingMail) -> str:
         """Return the subject, or the purpose of the link."""
         return mail_panels.mail_title(mail)
 
@@ -193,7 +193,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         return mail_panels.state_of(mail)
 
     @admin.display(description=_("mail server"))
-    def server_said(self, mail: OutgoingMail) -> str:
+    def server_response(self, mail: OutgoingMail) -> str:
         """Return the mail server's last response."""
         return mail.last_error or mail.server_answer
 

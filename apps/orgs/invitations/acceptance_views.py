@@ -78,7 +78,7 @@ def _situation(request: PortalRequest, found: Invitation) -> str:
     if not request.user.is_authenticated:
         return "sign_in"
     own = Membership.objects.filter(organization=found.organization, user=request.user).first()
-    if own is not None and not reserved_memberships.raises_role(found, own):
+    if own is not None and not reserved_memberships.is_promotion(found, own):
         return "member"
     return "operator" if request.user.is_staff else "ready"
 

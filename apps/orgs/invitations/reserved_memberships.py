@@ -18,10 +18,10 @@ def join_organization(invitation: Invitation, user: User, reserved: Membership |
     """Return the membership of the user who accepted: existing, reserved or new, with the invited role if higher.
 
     ``reserved``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict
-    for a member whose role the invitation does not raise.
+    for a member whom the invitation does not promote.
     """
     own = Membership.objects.filter(organization_id=invitation.organization_id, user=user).first()
-    if own is not None and own != reserved and not raises_role(invitation, own):
+    if own is not None and own != reserved and not is_promotion(invitation, own):
         raise Conflict(_("You are a member of %(name)s already.") % {"name": invitation.organization.name})
     if own is not None:
         membership = own
@@ -30,14 +30,14 @@ def join_organization(invitation: Invitation, user: User, reserved: Membership |
     else:
         return _create(invitation, user)
     membership.user = user
-    if raises_role(invitation, membership):
+    if is_promotion(invitation, membership):
         membership.role = invitation.role
         membership.save(update_fields=["role"])
     publish_user_event(membership, "user.updated")
     return membership
 
 
-def raises_role(invitation: Invitation, membership: Membership) -> bool:
+def is_promotion(invitation: Invitation, membership: Membership) -> bool:
     """Return whether the invitation's role is higher than the member's."""
     return RANK[Role(invitation.role)] > RANK[Role(membership.role)]
 

@@ -6,7 +6,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OutgoingMail, Role
 
-# The roles that a role can invite to (docs/api.md, Roles); other open invitations of a lowered member are revoked.
+# The roles that a role can invite to (docs/api.md, Roles); other open invitations of a demoted member are revoked.
 INVITABLE_ROLES = {Role.OWNER: set(Role.values), Role.ADMIN: set(Role.values) - {Role.OWNER}}
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone, translation
 from apps.orgs.mail import outbox
 from apps.orgs.mail.token_links import confirm_address_link, invitation_link, set_password_link
 from apps.orgs.models import INVITATION_DAYS, Invitation, Membership, OrganizationStatus, OutgoingMail, Role, User
+from apps.orgs.models.mail import MEMBERSHIP_OFFER
 
 RenderedMail = tuple[str, str] | None
 # Per address; a mail over the limit is queued again at the owner's next sign-in.
@@ -75,7 +76,7 @@ def _membership_offer(row: OutgoingMail) -> RenderedMail:
     if reserved is None or owner is None or owner.is_staff or not owner.is_active:
         return None
     invited = Invitation.objects.visible().acceptable(now).filter(organization=reserved.organization_id, email=row.to)
-    recent = OutgoingMail.objects.filter(to=row.to, sent_at__gt=now - timedelta(hours=1), template="place")
+    recent = OutgoingMail.objects.filter(to=row.to, sent_at__gt=now - timedelta(hours=1), template=MEMBERSHIP_OFFER)
     if invited.exists() or recent.count() >= MAX_OFFER_MAILS_PER_HOUR:
         return None
     Invitation.objects.open().filter(membership=reserved).delete()
@@ -114,5 +115,5 @@ RENDERERS: dict[str, Callable[[OutgoingMail], RenderedMail]] = {
     "confirm_address": _confirm_address,
     "first_sign_in": _first_sign_in,
     "invitation": _invitation,
-    "place": _membership_offer,
+    MEMBERSHIP_OFFER: _membership_offer,
 }

@@ -1,7 +1,7 @@
 """Changes to memberships and roles, and the rules of who can manage whom.
 
 Every change begins with ``lock_members``: changes to one organization's members are serialized, so that two owners
-cannot lower each other at the same time. Only then are the actor's role and the member's row read.
+cannot demote each other at the same time. Only then are the actor's role and the member's row read.
 """
 
 import uuid
@@ -26,7 +26,7 @@ def lock_members(organization_id: uuid.UUID | None) -> None:
     """Make other changes to the organization's members wait until the transaction ends.
 
     An advisory lock, not a row lock: a user's own membership is locked by their current request
-    (``membership_recheck``), and another order of row locks would deadlock. On SQLite the transaction is exclusive.
+    (``refresh_permissions``), and another order of row locks would deadlock. On SQLite the transaction is exclusive.
     """
     if connection.vendor == "postgresql" and organization_id is not None:
         with connection.cursor() as cursor:
@@ -37,7 +37,7 @@ def lock_members(organization_id: uuid.UUID | None) -> None:
 def find_membership(actor: Actor, user_id: str, lock: bool = False) -> Membership:
     """Return a user's membership of the actor's organization, or raise NotFound.
 
-    ``lock``: lock its row until the transaction ends, after waiting for the member's own current change.
+    ``lock``: lock its row until the transaction ends, after waiting for concurrent changes to it.
     """
     rows = Membership.objects.for_actor(actor).with_user_id(user_id).select_related("user", "organization")
     if actor.organization_id is not None:
@@ -84,7 +84,7 @@ def check_can_assign(actor: Actor, role: str) -> None:
 
 
 def is_last_owner(membership: Membership) -> bool:
-    """Return whether the member is the only owner. Free of races only after ``lock_members``."""
+    """Return whether the member is the only owner. Call ``lock_members`` before."""
     if membership.role != Role.OWNER:
         return False
     owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
@@ -95,9 +95,9 @@ def is_last_owner(membership: Membership) -> bool:
 def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     """Change a member's role and notify them by mail; do nothing if they have the role already.
 
-    Raises what ``check_can_manage`` and ``check_can_assign`` raise, Forbidden for raising one's own role, and Conflict
-    for the last owner or for raising a member whose address is not confirmed. Raising a provisional account removes
-    what others set on it (docs/api.md, Roles).
+    Raises what ``check_can_manage`` and ``check_can_assign`` raise, Forbidden for the actor's own promotion, Conflict
+    for the last owner and for the promotion of a member whose address is not confirmed. A promotion ends provisional
+    access to the member's account (docs/api.md, Roles).
     """
     lock_members(actor.organization_id)
     actor = actor.with_current_permissions()
@@ -109,7 +109,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     if role == before:
         return membership
     if RANK[Role(role)] > RANK[Role(before)]:
-        _check_can_be_raised(actor, membership)
+        _check_can_be_promoted(actor, membership)
     elif is_last_owner(membership):
         raise Conflict(_("The last owner cannot be lowered. Make somebody else an owner first."))
     membership.role = role
@@ -121,7 +121,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     return membership
 
 
-def _check_can_be_raised(actor: Actor, membership: Membership) -> None:
+def _check_can_be_promoted(actor: Actor, membership: Membership) -> None:
     if membership.user_id == actor.pk:
         raise Forbidden(_("Nobody raises their own role. Ask an owner."))
     if not has_confirmed_address(membership.user):

@@ -27,7 +27,7 @@ LAST_SEEN_INTERVAL = timedelta(minutes=5)
 GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
-def actor_of(request: PortalRequest, membership: Membership) -> Actor:
+def member_actor(request: PortalRequest, membership: Membership) -> Actor:
     """Return the member as the actor in the organization, with the role's permissions."""
     user = membership.user
     return Actor(
@@ -57,7 +57,7 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
         _enter_for_support(request, slug)
         return None
     request.membership, request.organization = found, found.organization
-    request.actor = actor_of(request, found)
+    request.actor = member_actor(request, found)
     if lacks_second_step(found):
         text = _("%(name)s requires two-step sign-in. Set it up first; then you are let in.")
         messages.info(request, text % {"name": found.organization.name})
@@ -76,7 +76,7 @@ def _enter_for_support(request: PortalRequest, slug: str) -> None:
     request.support_access, request.organization = access, access.organization
     # Not saved: pages that read the role get the lowest one.
     request.membership = Membership(organization=access.organization, user=request.user, role=Role.VIEWER)
-    request.actor = support_session.actor_of(request, access)
+    request.actor = support_session.operator_actor(request, access)
     support_session.count_page(access)
 
 
@@ -110,7 +110,7 @@ def actor_for_api(request: PortalRequest) -> AuthResult | None:
     if refusal is None:
         # The page template shows them, which a refused user must not see.
         request.membership, request.organization = membership, membership.organization
-    return AuthResult(actor=actor_of(request, membership), refusal=refusal)
+    return AuthResult(actor=member_actor(request, membership), refusal=refusal)
 
 
 def _single_membership(chosen: list[Membership], slug: str | None) -> Membership:

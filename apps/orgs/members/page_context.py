@@ -32,7 +32,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
         usable = actor.usable(tuple(Permission))
         context |= {
             "actor": actor,
-            "look": getattr(request, "support_access", None),
+            "support_access": getattr(request, "support_access", None),
             "organization": organization,
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): permission in usable for permission in Permission},

@@ -58,7 +58,7 @@ def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
 @org_page(Permission.MEMBERS_READ, nav="members")
 def roles(request: PortalRequest) -> HttpResponse:
     """Show the table of roles and permissions."""
-    context = {"roles": list(Role), "own_role": request.membership.role, "rights": view_models.role_table()}
+    context = {"roles": list(Role), "own_role": request.membership.role, "role_table": view_models.role_table()}
     return render(request, "orgs/roles.html", context)
 
 
@@ -72,7 +72,7 @@ def member(request: PortalRequest, user_id: str) -> HttpResponse:
         roles=view_models.assignable_roles(request.actor),
         initial={"role": found.role},
     )
-    if form.is_valid() and _try(form, membership.change_role, request, user_id, role=form.cleaned_data["role"]):
+    if form.is_valid() and _apply(form, membership.change_role, request, user_id, role=form.cleaned_data["role"]):
         params = {"name": found.user.name or found.user.email, "role": Role(form.cleaned_data["role"]).label}
         messages.success(request, _("%(name)s is %(role)s now, from the next click on.") % params)
         return redirect("members", request.organization.slug)
@@ -87,7 +87,7 @@ def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
     if found.user_id == request.user.pk:
         return redirect("leave", request.organization.slug)
     form = RemoveForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and _try(form, membership.remove_member, request, user_id):
+    if form.is_valid() and _apply(form, membership.remove_member, request, user_id):
         name = found.user.name or found.user.email
         messages.success(request, _("%(name)s is removed. The next click finds nothing.") % {"name": name})
         if count_descendants(request.actor, user_id):
@@ -102,7 +102,7 @@ def leave(request: PortalRequest) -> HttpResponse:
     """Show what leaving ends, and leave; the last owner is refused."""
     found = request.membership
     form = LeaveForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and _try(form, membership.leave_organization, request):
+    if form.is_valid() and _apply(form, membership.leave_organization, request):
         request.session.pop("organization", None)
         messages.success(request, _("You left %(name)s.") % {"name": request.organization.name})
         return redirect("landing")
@@ -126,7 +126,7 @@ def _is_only_organization(found: Membership) -> bool:
     return not found.user.is_staff and not others.exists()
 
 
-def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *ids: str, **values: Any) -> bool:
+def _apply(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *ids: str, **values: Any) -> bool:
     """Use the form's token and make the change, or add the refusal to the form; return whether it is done."""
     named = dict(zip(("user_id",), ids, strict=False))
     try:

@@ -6,6 +6,9 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+# Value of ``OutgoingMail.template`` for the mail that offers a reserved membership to the owner of its address.
+MEMBERSHIP_OFFER = "place"
+
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     """Queued, sent and failed mails."""

@@ -85,26 +85,26 @@ class RetentionForm(StepUpForm, SettingsForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.shorter: dict[str, int] = {}
-        for kind in RETENTION_SETTINGS:
-            self.fields[retention_field(kind)] = self._retention_days_field(kind)
+        for category in RETENTION_SETTINGS:
+            self.fields[retention_field(category)] = self._retention_days_field(category)
         self.order_fields([*map(retention_field, RETENTION_SETTINGS), "confirm", "confirm_password"])
 
-    def _retention_days_field(self, kind: str) -> forms.IntegerField:
-        least, most = MIN_RETENTION_DAYS[kind], portal_retention_days(kind)
+    def _retention_days_field(self, category: str) -> forms.IntegerField:
+        least, most = MIN_RETENTION_DAYS[category], portal_retention_days(category)
         hint = _("From %(low)d to %(most)d days. Empty: %(most)d, as long as the portal keeps them.")
         return forms.IntegerField(
-            label=RETENTION_LABELS[kind], required=False, min_value=least, max_value=max(most, least),
+            label=RETENTION_LABELS[category], required=False, min_value=least, max_value=max(most, least),
             help_text=hint % {"low": least, "most": most},
         )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
         """Find what becomes shorter, and require confirmation if anything does."""
         values = super().clean() or {}
-        for kind in RETENTION_SETTINGS:
-            name, most = retention_field(kind), portal_retention_days(kind)
+        for category in RETENTION_SETTINGS:
+            name, most = retention_field(category), portal_retention_days(category)
             new, old = values.get(name) or most, getattr(self.organization, name) or most
             if name in values and new < min(old, most):
-                self.shorter[kind] = new
+                self.shorter[category] = new
         if self.shorter and not values.get("confirm"):
             self.add_error("confirm", _("Rows will be removed. Look at what goes, then tick this."))
         return values

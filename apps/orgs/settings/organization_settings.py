@@ -87,11 +87,13 @@ def _leak_policy(actor: Actor, organization: Organization, value: str) -> str:
     return value
 
 
-def _retention_rule(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
+def _retention_rule(category: str) -> Callable[[Actor, Organization, int | None], int | None]:
     def rule(actor: Actor, organization: Organization, value: int | None) -> int | None:
-        if value == getattr(organization, retention_field(kind)):
+        if value == getattr(organization, retention_field(category)):
             return value  # unchanged, though the portal's maximum can have become lower since
-        return _check_range(retention_field(kind), value, MIN_RETENTION_DAYS[kind], portal_retention_days(kind))
+        return _check_range(
+            retention_field(category), value, MIN_RETENTION_DAYS[category], portal_retention_days(category)
+        )
 
     return rule
 
@@ -138,7 +140,7 @@ RULES: dict[str, Callable[[Actor, Organization, Any], Any]] = {
     "two_step_required": _two_step,
     "leak_policy": _leak_policy,
     "mail_recipients": _recipients,
-    **{retention_field(kind): _retention_rule(kind) for kind in RETENTION_SETTINGS},
+    **{retention_field(category): _retention_rule(category) for category in RETENTION_SETTINGS},
     "ceiling_per_minute": _unchecked,
     "endpoint_limit": _unchecked,
     "kept_until": _kept_until,

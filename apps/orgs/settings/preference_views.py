@@ -105,11 +105,15 @@ def account_mail(request: PortalRequest) -> HttpResponse:
 
 def _mail_choices(membership: Membership) -> dict[str, Any]:
     off = membership.mail_off or []
-    ticks = [
+    checkboxes = [
         {"name": _mail_field(membership), "value": group, "label": GROUPS[group], "on": group not in off}
         for group in OPTIONAL_GROUPS
     ]
-    return {"organization": membership.organization.name, "slug": membership.organization.slug, "ticks": ticks}
+    return {
+        "organization": membership.organization.name,
+        "slug": membership.organization.slug,
+        "checkboxes": checkboxes,
+    }
 
 
 def _mail_field(membership: Membership) -> str:

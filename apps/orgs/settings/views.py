@@ -48,8 +48,11 @@ def organization_settings(request: PortalRequest) -> HttpResponse:
     organization = request.organization
     context = {
         "retention": [
-            {"label": label, "days": getattr(organization, retention_field(kind)) or portal_retention_days(kind)}
-            for kind, label in RETENTION_LABELS.items()
+            {
+                "label": label,
+                "days": getattr(organization, retention_field(category)) or portal_retention_days(category),
+            }
+            for category, label in RETENTION_LABELS.items()
         ],
         "mail": [{"label": label, "text": _recipients(organization, group)} for group, label in GROUPS.items()],
         "without_second_step": _without_second_step(organization),
@@ -92,14 +95,14 @@ def _edit(
         messages.success(request, _("Saved."))
         return redirect("organization_settings", request.organization.slug)
     shorter = getattr(form, "shorter", {})
-    what_goes = [
-        {"label": RETENTION_LABELS[kind], **preview_removal(request.organization, kind, days)}
-        for kind, days in shorter.items()
+    rows_to_delete = [
+        {"label": RETENTION_LABELS[category], **preview_removal(request.organization, category, days)}
+        for category, days in shorter.items()
     ]
     context = {
         "form": form,
-        "what_goes": what_goes,
-        "most": {kind: portal_retention_days(kind) for kind in RETENTION_SETTINGS},
+        "rows_to_delete": rows_to_delete,
+        "most": {category: portal_retention_days(category) for category in RETENTION_SETTINGS},
         **(context or {}),
     }
     return render(request, template, context, status=422 if form.errors else 200)
@@ -170,9 +173,9 @@ def _key_row(kind: str, key: Any, slug: str) -> dict[str, Any]:
     return {"name": key.name, "mask": key.mask, "expires_at": key.expires_at, "url": url}
 
 
-def preview_removal(organization: Organization, kind: str, days: int) -> dict[str, Any]:
-    """Return the number of rows of a kind that are older than ``days``: exact up to 10,000, then ``many``."""
-    model = {"audit": AuditEntry, "calls": ApiCall, "deliveries": Delivery}[kind]
+def preview_removal(organization: Organization, category: str, days: int) -> dict[str, Any]:
+    """Return the number of rows of a category that are older than ``days``: exact up to 10,000, then ``many``."""
+    model = {"audit": AuditEntry, "calls": ApiCall, "deliveries": Delivery}[category]
     before = uuid_at(timezone.now() - timedelta(days=days))
     rows = model._default_manager.filter(organization_id=organization.pk, pk__lt=before)
     count = rows.order_by("pk")[: MAX_COUNTED + 1].count()

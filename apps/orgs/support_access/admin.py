@@ -48,14 +48,14 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Add the link."""
-        return (*super().get_fields(request, obj), "what_a_customer_sees")
+        return (*super().get_fields(request, obj), "support_access_link")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Add the link."""
-        return (*super().get_readonly_fields(request, obj), "what_a_customer_sees")
+        return (*super().get_readonly_fields(request, obj), "support_access_link")
 
     @admin.display(description=gettext_lazy("What a customer sees"))
-    def what_a_customer_sees(self, organization: Any) -> str:
+    def support_access_link(self, organization: Any) -> str:
         """Return the link to the form."""
         if organization.is_platform:
             return _("This organization has no pages.")

@@ -42,7 +42,7 @@ def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
     return found
 
 
-def actor_of(request: PortalRequest, access: OperatorLook) -> Actor:
+def operator_actor(request: PortalRequest, access: OperatorLook) -> Actor:
     """Return the operator as a read-only actor in the organization."""
     return Actor(
         kind=ActorKind.OPERATOR,
