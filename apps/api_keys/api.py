@@ -47,7 +47,7 @@ class Me(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """Describe the calling key."""
         raw = request._request
-        return Response(MeSerializer.write(KeyCheckResult(key=raw.caller.credential, states=raw.limit_states)))
+        return Response(MeSerializer.write(KeyCheckResult(key=raw.auth_result.credential, states=raw.limit_states)))
 
 
 class VerifyApiKey(PortalView):

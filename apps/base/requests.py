@@ -27,13 +27,13 @@ class PortalRequest(HttpRequest):
     # enter_organization, for an operator with support access: orgs.OperatorLook.
     support_access: Any
     # PortalView.initial: the AuthResult, and the remaining rate limits of the key.
-    caller: Any
+    auth_result: Any
     limit_states: tuple[Any, ...]
-    # PortalView.dispatch: the template of the path (``telemetry.route_templates.route_of`` returns any request's).
+    # PortalView.dispatch: the template of the path (``telemetry.access_log.route_of`` returns that of any request).
     route: str
     # PortalView.dispatch: an ExitStack that ends with the view, such as for a slot for heavy work.
     heavy_work: Any
-    # rest.idempotency: the Attempt of a POST with Idempotency-Key, else None.
+    # rest.idempotency: the IdempotencyAttempt of a POST with Idempotency-Key, else None.
     idempotency_attempt: Any
     # For the call log: the scopes that the request used, and the other keys that it counts for.
     scopes_used: tuple[str, ...]

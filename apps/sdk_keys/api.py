@@ -94,7 +94,7 @@ class SdkView(PortalView):
         response["Vary"] = f"{response['Vary']}, Origin" if response.has_header("Vary") else "Origin"
         if isinstance(response.data, dict) and "token" in response.data:
             response["Referrer-Policy"], response["Cache-Control"] = "no-referrer", "no-store, private"
-        origin, row = request.META.get("HTTP_ORIGIN"), request.caller.credential
+        origin, row = request.META.get("HTTP_ORIGIN"), request.auth_result.credential
         if isinstance(row, SdkRow) and origin in row.origins:
             response["Access-Control-Allow-Origin"] = origin
             response["Access-Control-Expose-Headers"] = READABLE
@@ -118,7 +118,7 @@ class SdkView(PortalView):
 
     def row(self, request: ApiRequest) -> SdkRow:
         """Return the request's key as the gate read it."""
-        return cast(SdkRow, request._request.caller.credential)
+        return cast(SdkRow, request._request.auth_result.credential)
 
     def count_device(self, request: ApiRequest, digest: str) -> None:
         """Count the request on the device's own limit, in addition to that of its address, or raise RateLimited."""
@@ -126,9 +126,9 @@ class SdkView(PortalView):
         decision = actions.consume_rate_limit(self.row(request).pool_id, digest)
         if decision.allowed:
             raw.limit_states = (*raw.limit_states, *decision.states)
-            raw.caller.headers = rate_limits.headers(raw.limit_states)
+            raw.auth_result.headers = rate_limits.headers(raw.limit_states)
         else:
-            raw.caller.exceeded_limits, wait = decision.states, decision.retry_after
+            raw.auth_result.exceeded_limits, wait = decision.states, decision.retry_after
             raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)
 
     def own_activation(self, request: ApiRequest, id: str) -> Activation:

@@ -56,7 +56,7 @@ def make_request(path: str = "/v1/users", method: str = "GET", address: str = "2
 
 
 def call_arguments(caller: AuthResult, **changed: Any) -> dict[str, Any]:
-    values = {"request": make_request(), "caller": caller, "route": "/v1/users", "status": 200, "code": ""}
+    values = {"request": make_request(), "auth_result": caller, "route": "/v1/users", "status": 200, "code": ""}
     return {**values, "duration_ms": 1.5, **changed}
 
 

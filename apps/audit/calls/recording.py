@@ -26,14 +26,16 @@ PERSIST = {"strict": group_commit.persist, "stream": redis_stream.persist}
 MAX_SCOPES_LENGTH = 200
 
 
-def record_call(*, request: PortalRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
+def record_call(
+    *, request: PortalRequest, auth_result: Any, route: str, status: int, code: str, duration_ms: float
+) -> None:
     """Block until the row of this request is stored; the response must not be sent before.
 
-    ``caller`` is the ``AuthResult`` of the request, ``route`` the template of the path (never the query string),
+    ``auth_result`` is the ``AuthResult`` of the request, ``route`` the template of the path (never the query string),
     ``duration_ms`` milliseconds. An unreachable database is logged and counted, never raised.
     """
     now = timezone.now()
-    who = _identify(caller)
+    who = _identify(auth_result)
     if who is None:
         _count_refusal(request, now, status, code)
         return
@@ -55,7 +57,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         user_agent=redact_and_truncate(request.META.get("HTTP_USER_AGENT", ""), 300),
         request_id=request.request_id,
         scopes=_scopes_text(request.scopes_used),
-        flagged=getattr(caller.credential, "restriction", None) is not None,
+        flagged=getattr(auth_result.credential, "restriction", None) is not None,
         uses=tuple(request.uses),
     )
     if connection.in_atomic_block:
@@ -100,9 +102,9 @@ def _scopes_text(scopes: Iterable[str]) -> str:
     return text if len(text) <= MAX_SCOPES_LENGTH else text[: MAX_SCOPES_LENGTH + 1].rpartition(" ")[0]
 
 
-def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:
+def _identify(auth_result: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:
     """Return organization, kind, id, label and key of an authenticated caller or of a refused key, else None."""
-    actor, credential = caller.actor, caller.credential
+    actor, credential = auth_result.actor, auth_result.credential
     key = None if credential is None else credential.pk
     if actor is not None and actor.organization_id is not None:
         own = actor.pk if actor.kind in KEY_KINDS else None

@@ -22,17 +22,17 @@ class UnknownPath(PortalView):
     def authenticate(self, request: ApiRequest) -> AuthResult:
         """Authenticate the request and choose the renderer."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = authenticate_request(request._request)
-        request._request.caller = caller
-        request._request.actor = caller.actor  # type: ignore[assignment]  # None without authentication
-        if caller.is_browser_session:
+        auth = authenticate_request(request._request)
+        request._request.auth_result = auth
+        request._request.actor = auth.actor  # type: ignore[assignment]  # None without authentication
+        if auth.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        return caller
+        return auth
 
-    def refuse(self, caller: AuthResult) -> NoReturn:
+    def refuse(self, auth: AuthResult) -> NoReturn:
         """Raise the error of the key, if there is one, else NotFound."""
-        if caller.refusal is not None and caller.credential is not None:
-            raise caller.refusal
+        if auth.refusal is not None and auth.credential is not None:
+            raise auth.refusal
         raise NotFound("There is no such path.")
 
 
@@ -42,11 +42,11 @@ class Root(UnknownPath):
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
         """Let members read in a browser; raise 404 for all others."""
-        caller = self.authenticate(request)
-        if not caller.is_browser_session or request.method not in READS:
-            self.refuse(caller)
-        if caller.refusal is not None:
-            raise caller.refusal
+        auth = self.authenticate(request)
+        if not auth.is_browser_session or request.method not in READS:
+            self.refuse(auth)
+        if auth.refusal is not None:
+            raise auth.refusal
 
     def http_method_not_allowed(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as in PortalView
         """Return a response without data: the page has it all."""

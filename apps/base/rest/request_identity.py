@@ -54,15 +54,15 @@ def authenticate_request(request: PortalRequest) -> AuthResult:
     insecure = https_refusal(request)
     if insecure is not None:
         return AuthResult(refusal=insecure)
-    caller: AuthResult | None = resolve_hook(settings.PORTAL_KEY_AUTHENTICATION)(request)
-    if caller is None and requests_html(strip_refused_ranges(request.META.get("HTTP_ACCEPT", ""))):
-        caller = resolve_hook(settings.PORTAL_SESSION_AUTHENTICATION)(request)
-        if caller is not None:
-            caller.is_browser_session = True
-            if caller.refusal is None:
-                caller.refusal = csrf_refusal(request)
-    if caller is not None:
-        return caller
+    auth: AuthResult | None = resolve_hook(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    if auth is None and requests_html(strip_refused_ranges(request.META.get("HTTP_ACCEPT", ""))):
+        auth = resolve_hook(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        if auth is not None:
+            auth.is_browser_session = True
+            if auth.refusal is None:
+                auth.refusal = csrf_refusal(request)
+    if auth is not None:
+        return auth
     return AuthResult(refusal=Unauthorized(_missing_key_message(request.META), "missing_api_key"))
 
 

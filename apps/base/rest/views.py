@@ -129,14 +129,14 @@ class PortalView(APIView):
         """Run the checks before a method in the documented order (docs/api.md)."""
         http_request = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = authenticate_request(http_request) if self.callers else AuthResult(refusal=https_refusal(http_request))
-        http_request.caller = caller
-        http_request.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
-        if caller.is_browser_session:
+        auth = authenticate_request(http_request) if self.callers else AuthResult(refusal=https_refusal(http_request))
+        http_request.auth_result = auth
+        http_request.actor = request.actor = auth.actor  # type: ignore[assignment]  # None: refused in the next lines
+        if auth.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        if caller.refusal is not None:
-            raise caller.refusal
-        if caller.is_browser_session:
+        if auth.refusal is not None:
+            raise auth.refusal
+        if auth.is_browser_session:
             form_requests.apply_hidden_fields(http_request)
         if "\0" in http_request.path_info:
             # PostgreSQL has no NUL in texts, so nothing can match.
@@ -145,11 +145,11 @@ class PortalView(APIView):
         if operation is None:
             raise PortalError(f"This path does not take {http_request.method}.", "method_not_allowed")
         self.check_permission(request, operation)
-        if caller.is_browser_session:
+        if auth.is_browser_session:
             form_requests.require_confirmation(http_request, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if http_request.META.get("QUERY_STRING"):
-            check_parameters(http_request.GET, operation, is_session=caller.is_browser_session)
+            check_parameters(http_request.GET, operation, is_session=auth.is_browser_session)
         is_page = request.accepted_renderer is not JSON_ONLY
         check_conditions(http_request.META, http_request.method, operation, is_page=is_page)
 
@@ -179,17 +179,15 @@ class PortalView(APIView):
         """Raise Forbidden for a kind of actor that the view does not serve, then for a missing permission."""
         if not self.callers:
             return
-        http_request, actor = request._request, request.actor
+        http_request, actor, needed = request._request, request.actor, operation.needs
+        is_session = http_request.auth_result.is_browser_session
         if actor.kind not in self.callers:
-            message = KEYS_ONLY if http_request.caller.is_browser_session else "This kind of key cannot be used here."
+            message = KEYS_ONLY if is_session else "This kind of key cannot be used here."
             raise Forbidden(message, "insufficient_scope")
-        needed = operation.needs
         http_request.scopes_used = tuple(islice(filter(actor.can, needed), 1))
         if needed and not http_request.scopes_used:
-            if (
-                http_request.caller.is_browser_session
-                and not resolve_hook(settings.PORTAL_WHO_DECIDES)(http_request.organization, needed)["role"]
-            ):
+            who_can_grant = resolve_hook(settings.PORTAL_WHO_DECIDES)
+            if is_session and not who_can_grant(http_request.organization, needed)["role"]:
                 # No role has the permission, so no member can grant it.
                 raise Forbidden(KEYS_ONLY, needed=needed)
             actor.require(*needed)
@@ -204,7 +202,7 @@ class PortalView(APIView):
         if force or accept in ("*/*", "application/json", ""):
             return JSON_ONLY, JSON_ONLY.media_type
         accept = http_request.META["HTTP_ACCEPT"] = strip_refused_ranges(accept)
-        if not http_request.caller.is_browser_session and accepts_json(accept):
+        if not http_request.auth_result.is_browser_session and accepts_json(accept):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # The shared renderer, by which views and ETags recognize JSON.
@@ -213,25 +211,25 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # it has passed the middlewares
         """Run the view, add the headers of authentication and rate limits, and write the call log."""
         started = time.perf_counter()
-        request.caller, request.idempotency_attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
+        request.auth_result, request.idempotency_attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
         request.route = self.route
         with ExitStack() as request.heavy_work:
             response = cast(Response, super().dispatch(request, *args, **kwargs))
-        if response.status_code in REFUNDED_STATUSES and request.caller.refund is not None:
-            request.caller.refund(request)
-            request.caller.headers = request.caller.headers if response.status_code == 429 else {}
-        add_headers(response, request.caller.headers)
+        if response.status_code in REFUNDED_STATUSES and request.auth_result.refund is not None:
+            request.auth_result.refund(request)
+            request.auth_result.headers = request.auth_result.headers if response.status_code == 429 else {}
+        add_headers(response, request.auth_result.headers)
         if request.idempotency_attempt is not None:
             request.idempotency_attempt.close(response)
         # Streamed files have no data.
         data = getattr(response, "data", None)
         if isinstance(data, dict) and not ONE_TIME_SECRETS.isdisjoint(data):
             # Pages have forms, which browsers send with "Origin: null" where there is no referrer (ADR 11).
-            response["Referrer-Policy"] = "same-origin" if request.caller.is_browser_session else "no-referrer"
+            response["Referrer-Policy"] = "same-origin" if request.auth_result.is_browser_session else "no-referrer"
             response["X-Robots-Tag"] = "noindex, nofollow"
         resolve_hook(settings.PORTAL_CALL_LOG)(
             request=request,
-            caller=request.caller,
+            auth_result=request.auth_result,
             route=self.route,
             status=response.status_code,
             code=data.get("code", "") if response.status_code >= 400 and data else "",

@@ -64,7 +64,7 @@ def _identity_fields(request: PortalRequest) -> dict[str, Any]:
     if actor is not None:
         kind = "user" if actor.kind in (ActorKind.USER, ActorKind.OPERATOR) else "key"
         return {kind: actor.id, **_organization(actor.organization_id)}
-    credential = getattr(getattr(request, "caller", None), "credential", None)
+    credential = getattr(getattr(request, "auth_result", None), "credential", None)
     if credential is not None:  # a key that was refused
         return {"key": credential.public_id, **_organization(credential.organization_id)}
     # Set by Django's middleware once ``request.user`` was used.

@@ -151,8 +151,8 @@ def log_uncaught_exceptions() -> None:
     """Log exceptions that end the process or a thread as one line, where Python would print a traceback."""
     logger = logging.getLogger("uncaught")
 
-    def log_exception(kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
-        if not issubclass(kind, KeyboardInterrupt):
+    def log_exception(error_type: type[BaseException], error: BaseException, _traceback: Any) -> None:
+        if not issubclass(error_type, KeyboardInterrupt):
             logger.critical("the program ends by an error", exc_info=error)
 
     def log_thread_exception(arguments: threading.ExceptHookArgs) -> None:

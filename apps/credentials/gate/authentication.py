@@ -66,22 +66,22 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
         return AuthResult(refusal=PortalError(message, "ambiguous_credentials"))
     text = keys.pop()
     found = key_check.check(text, request.client_address)
-    caller = AuthResult(refusal=found.refusal, headers=rate_limits.headers(found.states), credential=found.key)
+    auth = AuthResult(refusal=found.refusal, headers=rate_limits.headers(found.states), credential=found.key)
     if found.refusal is not None and found.refusal.status == 401:
-        caller.refusal = count_failed_authentication(request.client_address) or _with_hint(found.refusal, text)
+        auth.refusal = count_failed_authentication(request.client_address) or _with_hint(found.refusal, text)
     if found.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
-        caller.actor = key_check.actor_of(found.key, request.client_address, agent, request.request_id)
+        auth.actor = key_check.actor_of(found.key, request.client_address, agent, request.request_id)
     request.limit_states = found.states
-    if caller.refusal is None:
-        caller.refund = refund
-    return caller
+    if auth.refusal is None:
+        auth.refund = refund
+    return auth
 
 
 def refund(request: PortalRequest) -> None:
     """Refund a request that a further limit refused, on every limit that counted it."""
-    request.limit_states = (*rate_limits.refund(request.limit_states), *request.caller.exceeded_limits)
-    request.caller.headers = rate_limits.headers(request.limit_states)
+    request.limit_states = (*rate_limits.refund(request.limit_states), *request.auth_result.exceeded_limits)
+    request.auth_result.headers = rate_limits.headers(request.limit_states)
 
 
 def _unreadable(headers: dict[str, Any]) -> Unauthorized:

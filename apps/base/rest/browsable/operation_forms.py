@@ -79,7 +79,7 @@ class PageState:
         """
         return (
             self.status >= 400
-            and self.request.caller.refusal is None
+            and self.request.auth_result.refusal is None
             and (method, path.route) == (self.request.method, self.path.route)
             and is_form(self.request)
         )
