@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> bool:
     api, keys, browser = create_fixtures(options)
     started = time.monotonic()
     endpoints = fill(Organization.objects.get(pk=keys[0].organization_id), options)
-    while hourly_rollup.add_up():
+    while hourly_rollup.roll_up():
         pass
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE")

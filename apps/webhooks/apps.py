@@ -12,7 +12,7 @@ from apps.base.extension_points import descendants
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 
-# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
+# Every worker runs these jobs. docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("webhooks.release_expired_leases", "apps.webhooks.engine.claims.release_expired",
           every_seconds=5, budget_seconds=10, does="Gives deliveries of workers that died to others."),
@@ -22,7 +22,7 @@ JOBS = (
           every_seconds=2, budget_seconds=10, does="Deletes payloads, attempts, deliveries, events after their days."),
     PeriodicJob("webhooks.count_deliveries", "apps.webhooks.stats.delivery_totals.count_all",
           every_seconds=10, budget_seconds=10, does="Counts where accepted deliveries are."),
-    PeriodicJob("webhooks.add_up_attempts", "apps.webhooks.stats.hourly_rollup.add_up",
+    PeriodicJob("webhooks.add_up_attempts", "apps.webhooks.stats.hourly_rollup.roll_up",
           every_seconds=10, budget_seconds=10, does="Adds attempts up by the hour."),
     PeriodicJob("webhooks.report_worker", "apps.webhooks.stats.counters.report_worker",
           every_seconds=5, budget_seconds=10, does="Leaves a sign of life, compares the clock, writes counters."),
@@ -32,7 +32,7 @@ JOBS = (
 
 
 def fill_catalogue(**signal: Any) -> None:
-    """Create the event types after a migration; imported at call time to keep start-up light."""
+    """Create the event types after a migration; the module is imported when called, so that start-up stays fast."""
     import_string("apps.webhooks.types.catalogue.ensure_catalogue")(**signal)
 
 
@@ -52,5 +52,5 @@ class WebhooksConfig(AppConfig):
             filter_options.register_page(prefix, f"settings/integration/{folder}/%s/")
         digests.register("attempts", "apps.webhooks.audit_digests.ATTEMPTS")
         digests.register("events", "apps.webhooks.audit_digests.EVENTS")
-        here = "apps.webhooks.descendants"
-        descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")
+        module = "apps.webhooks.descendants"
+        descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{module}.find", f"{module}.end")

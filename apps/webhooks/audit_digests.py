@@ -1,7 +1,7 @@
-"""Attempts and events as rows of the audit log's digests.
+"""Provide attempts and events for the audit log's digests.
 
-An attempt is final once recorded; an event is final once accepted, until retention removes its payload. Deliveries are
-in no digest: their state follows from both and changes for days.
+An attempt does not change after it is recorded, and an event only when retention removes its payload. Deliveries are
+not in the digests, because their state changes for days and follows from events and attempts.
 """
 
 import hashlib
@@ -25,22 +25,22 @@ Rows = list[tuple[uuid.UUID, str]]
 
 
 def attempts(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
-    """Return finished attempts as ids and JSON arrays of every column but the organization."""
+    """Return finished attempts as ids and JSON arrays of all columns except the organization."""
     found = Attempt.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     rows = found.order_by("pk").values_list(*ATTEMPT_COLUMNS)[:limit]
-    return [(row[0], _attempt(row)) for row in rows]
+    return [(row[0], _encode_attempt(row)) for row in rows]
 
 
-def _attempt(row: tuple[Any, ...]) -> str:
+def _encode_attempt(row: tuple[Any, ...]) -> str:
     key, started, finished, delivery, endpoint, *rest, url = row
-    # Rows without a URL are encoded as before it was stored, so that digests of their hours stay valid.
+    # Rows from before the column ``url`` are encoded without it, so that the digests of their hours stay valid.
     rest += [] if url is None else [url]
     ended = finished and finished.isoformat()
     return encode_json([encode("att", key), started.isoformat(), ended, delivery.hex, endpoint.hex, *rest])
 
 
 def next_attempt(first: uuid.UUID) -> uuid.UUID | None:
-    """Return the id of the first attempt at or after an id."""
+    """Return the id of the first attempt whose id is not less than ``first``."""
     return Attempt.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
@@ -54,22 +54,22 @@ def attempts_are_settled(time: datetime) -> bool:
 def events(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
     """Return accepted events as ids and JSON arrays, with the SHA-256 of the payload."""
     found = Event.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
-    return [(row[0], _event(row)) for row in found.order_by("pk").values_list(*EVENT_COLUMNS)[:limit]]
+    return [(row[0], _encode_event(row)) for row in found.order_by("pk").values_list(*EVENT_COLUMNS)[:limit]]
 
 
-def _event(row: tuple[Any, ...]) -> str:
+def _encode_event(row: tuple[Any, ...]) -> str:
     key, at, *rest, body = row
     digest = None if body is None else hashlib.sha256(body.encode()).hexdigest()
     return encode_json([encode("evt", key), at.isoformat(), *rest, digest])
 
 
 def next_event(first: uuid.UUID) -> uuid.UUID | None:
-    """Return the id of the first event at or after an id."""
+    """Return the id of the first event whose id is not less than ``first``."""
     return Event.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
 def events_are_settled(time: datetime) -> bool:
-    """Return True: events are stored when they are accepted, in a short transaction."""
+    """Return True, because events are stored in a short transaction when they are accepted."""
     return True
 
 

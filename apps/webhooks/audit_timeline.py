@@ -1,17 +1,10 @@
-"""Attempts of deliveries as rows of the audit timeline."""
+"""Provide attempts of deliveries for the audit timeline."""
 
 from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.audit.timeline.sources import (
-    EntityRef,
-    Filters,
-    Http,
-    Row,
-    TimelineSource,
-    uuid7_ceil,
-)
+from apps.audit.timeline.sources import EntityRef, Filters, Http, Row, TimelineSource, uuid7_ceil
 from apps.audit.vocabulary import render_sentence
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode, uuid_time
@@ -40,14 +33,14 @@ COLUMNS = (
 
 
 class Attempts(TimelineSource):
-    """Finished attempts, all by the actor ``SENDER``.
+    """Finished attempts, all with ``SENDER`` as the actor.
 
-    A row's time is that of its key, when the attempt was recorded: sorted by start, a slow attempt would appear before
-    rows that a reader has already passed.
+    The time of a row is that of its key, which is when the attempt was recorded. If rows were sorted by start, a slow
+    attempt would appear between rows that a client has already read.
     """
 
     def querysets(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """Return the matching attempts; filters by key or request match none."""
+        """Return the matching attempts; filters by key or request match no attempts."""
         if filters.key or filters.request_id:
             return []
         if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
@@ -83,7 +76,7 @@ class Attempts(TimelineSource):
 
 
 def _url_of(found: dict[str, Any]) -> str | None:
-    """Return the URL of an attempt: the stored one, or that of an endpoint that has not changed since."""
+    """Return the stored URL of an attempt, or the endpoint's if it is unchanged since the attempt."""
     stored: str | None = found["url"]
     times = [found[f"delivery__endpoint__{name}"] for name in ("created_at", "updated_at")]
     if stored is None and is_unchanged_since(found["started_at"], *times):

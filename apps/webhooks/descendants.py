@@ -10,7 +10,7 @@ from apps.webhooks.models import Endpoint, EndpointStatus
 
 
 def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
-    """Return the endpoints that these creators made; paused and disabled ones are inactive."""
+    """Return the endpoints that the creators created; paused and disabled endpoints are inactive."""
     rows = Endpoint.objects.existing().filter(organization_id=organization_id, created_by_id__in=creators)
     return [
         describe(
@@ -21,5 +21,5 @@ def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descenda
 
 
 def end(*, actor: Actor, id: str, reason: str) -> None:
-    """Pause the endpoint: nothing is sent and nothing is lost until a user decides."""
+    """Pause the endpoint, so that its deliveries are held until a user enables it again."""
     actions.pause_endpoint(actor=actor, endpoint_id=id)

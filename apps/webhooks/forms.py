@@ -1,4 +1,4 @@
-"""Forms for endpoints, signing secrets and replays; they validate values and save nothing."""
+"""Forms for endpoints, signing secrets and replays, which validate values and save nothing."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -10,9 +10,9 @@ from apps.base.timestamps import LOCAL_TIME
 from apps.base.web.forms import PlainTextField, ReauthenticationForm, StepUpForm, number_field
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
+from apps.webhooks.types.catalogue import ALL_EVENTS
 
-ALL = "*"
-HOUR, DAY = 3600, 86_400
+HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
 
 
 def pattern_choices(types: Sequence[EventType]) -> list[str]:
@@ -72,7 +72,7 @@ class EndpointFields(forms.Form):
         names = ("url", "description", "rate_limit_per_second", "max_in_flight", "headers")
         values = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
         everything = self.cleaned_data["all_events"] == "all"
-        return {**values, "event_types": [ALL] if everything else self.cleaned_data["event_types"]}
+        return {**values, "event_types": [ALL_EVENTS] if everything else self.cleaned_data["event_types"]}
 
 
 class EndpointForm(EndpointFields, StepUpForm):
@@ -82,8 +82,8 @@ class EndpointForm(EndpointFields, StepUpForm):
 class EndpointEditForm(EndpointFields, ReauthenticationForm):
     """Edit an endpoint; a masked header value keeps the stored one.
 
-    A changed URL or header requires the user to confirm their identity: stored headers and events could be sent to
-    another server.
+    A changed URL or header requires the user to confirm their identity, because stored headers and events could be sent
+    to another server.
     """
 
     def __init__(self, *args: Any, is_inbox: bool = False, **options: Any) -> None:
@@ -117,20 +117,20 @@ class RotateSecretForm(StepUpForm):
     overlap_seconds = forms.TypedChoiceField(
         label=_("The old secret also signs for"),
         coerce=int,
-        initial=DAY,
+        initial=DAY_SECONDS,
         choices=[
             (0, _("no longer: it ends at once")),
-            (HOUR, _("1 hour")),
-            (DAY, _("24 hours")),
-            (7 * DAY, _("7 days")),
-            (30 * DAY, _("30 days")),
+            (HOUR_SECONDS, _("1 hour")),
+            (DAY_SECONDS, _("24 hours")),
+            (7 * DAY_SECONDS, _("7 days")),
+            (30 * DAY_SECONDS, _("30 days")),
         ],
         help_text=_("During this time each call carries both signatures, so nothing breaks while you change over."),
     )
 
 
 class LocalTimeField(forms.DateTimeField):
-    """A time in the user's zone, only in the format of ``datetime-local`` inputs."""
+    """A time in the user's time zone, in the format of ``datetime-local`` inputs only."""
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and value and not LOCAL_TIME.fullmatch(value):
@@ -139,15 +139,11 @@ class LocalTimeField(forms.DateTimeField):
 
 
 class ReplayForm(forms.Form):
-    """Select the events to replay: GET counts them, POST starts the replay."""
+    """Select the events to replay."""
 
     status = forms.MultipleChoiceField(
         label=_("Which deliveries"),
-        choices=[
-            ("exhausted", _("Failed for good")),
-            ("dropped", _("Dropped")),
-            ("succeeded", _("Delivered")),
-        ],
+        choices=[("exhausted", _("Failed for good")), ("dropped", _("Dropped")), ("succeeded", _("Delivered"))],
         widget=forms.CheckboxSelectMultiple,
     )
     event_types = forms.ChoiceField(label=_("Event"), required=False)

@@ -1,7 +1,7 @@
-"""Publishing: stores an event together with its deliveries, in one statement.
+"""Publish events: store an event together with its deliveries, in one statement.
 
-For an event with very many endpoints, the first deliveries are created at once and the rest is stored in batches, which
-workers turn into deliveries (jobs/fan_out.py).
+If an event matches more than MAX_DELIVERIES_PER_BATCH endpoints, the first deliveries are created at once. The other
+endpoints are stored in batches, which workers turn into deliveries (jobs/fan_out.py).
 
 An event matches subscriptions of its organization with its type, ``prefix.*`` or ``*``. Deliveries to an endpoint that
 is paused or disabled, or of a suspended organization, are ``held``.
@@ -27,11 +27,11 @@ from apps.base.rest.renderers import to_json
 from apps.base.timestamps import format_timestamp_ms
 from apps.webhooks.engine import wakeup
 from apps.webhooks.engine.crash_points import CRASH_AT, crash
-from apps.webhooks.engine.sql import as_text, prepared_cursor, uuid7_from
+from apps.webhooks.engine.sql import prepared_cursor, sqlite_time, uuid7_sql
 from apps.webhooks.models import Event
 from apps.webhooks.types.catalogue import patterns_for
 
-# Deliveries that are created while the publisher waits, and in each batch afterwards.
+# The number of deliveries that are created during the request, and from each later batch.
 MAX_DELIVERIES_PER_BATCH = 500
 
 
@@ -58,9 +58,9 @@ def publish(
 ) -> PublishedEvent:
     """Store the event and one delivery for each matching endpoint, in the caller's transaction or a new one.
 
-    A repeated ``client_id`` of the same organization and publisher returns the first event; raises Conflict on ``id``
-    if its type or data differ. Workers are notified after the commit. ``test`` events match no endpoint: a test creates
-    its delivery itself.
+    If the organization and publisher used the ``client_id`` before, return the first event, or raise Conflict on ``id``
+    if its type or data differ. Workers are notified after the commit. Events with ``test`` match no endpoint, as the
+    caller creates the only delivery.
     """
     accepted_at = created_at or timezone.now()
     row: dict[str, Any] = {
@@ -75,21 +75,21 @@ def publish(
         "created_at": accepted_at,
         "milliseconds": int(accepted_at.timestamp() * 1000),
         "patterns": [] if test else patterns_for(event_type),
-        "at_once": MAX_DELIVERIES_PER_BATCH,
+        "batch_size": MAX_DELIVERIES_PER_BATCH,
     }
     with _transaction():
-        stored, deliveries = _store[connection.vendor](row)
+        stored, deliveries = _store_by_vendor[connection.vendor](row)
         if CRASH_AT == "after_accept_before_commit":
             crash()
         if not stored:
-            first = _first(row)
+            first = _find_by_client_id(row)
             if first is None:
-                # Deleted by retention since then: the id can be used again.
+                # Retention has deleted the first event since the insert, so the id can be used again.
                 return publish(
                     organization_id=organization_id, event_type=event_type, data=data, publisher=publisher,
                     client_id=client_id, test=test, created_at=created_at,
                 )  # fmt: skip
-            return _repeated(first, event_type, data)
+            return _repeated_event(first, event_type, data)
         if deliveries:
             transaction.on_commit(_notify_workers)
     return PublishedEvent(row["id"], event_type, accepted_at, deliveries)
@@ -115,9 +115,9 @@ def make_body(event_type: str, created_at: datetime, data: Any) -> str:
 
 
 def _transaction() -> AbstractContextManager[Any]:
-    """Return a transaction where one is needed: PostgreSQL's single statement is atomic, and faster alone."""
-    is_whole = connection.vendor == "postgresql" and not connection.in_atomic_block
-    return nullcontext() if is_whole and CRASH_AT != "after_accept_before_commit" else transaction.atomic()
+    """Return a transaction, or a null context on PostgreSQL, where the single statement is atomic and faster alone."""
+    is_single_statement = connection.vendor == "postgresql" and not connection.in_atomic_block
+    return nullcontext() if is_single_statement and CRASH_AT != "after_accept_before_commit" else transaction.atomic()
 
 
 def _notify_workers() -> None:
@@ -126,23 +126,24 @@ def _notify_workers() -> None:
         crash()
 
 
-def _first(row: dict[str, Any]) -> Event | None:
+def _find_by_client_id(row: dict[str, Any]) -> Event | None:
     """Return the event that was stored with the same client id."""
     owner = {"organization_id": row["organization"], "publisher": row["publisher"]}
     return Event.objects.filter(**owner, client_id=row["client_id"]).first()
 
 
-def _repeated(first: Event, event_type: str, data: Any) -> PublishedEvent:
+def _repeated_event(first: Event, event_type: str, data: Any) -> PublishedEvent:
     """Return the first event, or raise Conflict if its type or data differ."""
-    if not is_same(first, event_type, data):
+    if not has_same_content(first, event_type, data):
         message = _("An event with this id was accepted before, with another type or other data.")
         raise Conflict(message, fields={"id": [message]})
     return PublishedEvent(first.pk, first.type, first.created_at.astimezone(UTC), first.match_count, repeated=True)
 
 
-# Rows of closed endpoints are locked: enabling an endpoint or resuming an organization changes that row first, and so
-# waits until the statement that releases held deliveries can see those of this transaction. After such a wait the row
-# is read again. Open endpoints are not locked; if one closes meanwhile, the claim holds the delivery.
+# An endpoint is open if it is enabled and its organization is active. Rows of closed endpoints are locked: enabling an
+# endpoint or resuming an organization first updates that row, so it waits for this transaction and then also releases
+# the deliveries that were held here. If this statement had to wait, it reads the row again. Open endpoints are not
+# locked: if one is closed meanwhile, the next claim holds its deliveries.
 POSTGRESQL = f"""
 WITH matched AS MATERIALIZED (
     SELECT e.id, e.status = 'enabled' AND o.status = 'active' AS is_open
@@ -159,8 +160,8 @@ WITH matched AS MATERIALIZED (
 ), target AS MATERIALIZED (
     SELECT id, is_open FROM matched WHERE is_open
     UNION ALL SELECT id, is_open FROM closed WHERE deleted_at IS NULL
-), placed AS MATERIALIZED (
-    SELECT id, is_open, (row_number() OVER (ORDER BY id) - 1) / %(at_once)s AS batch FROM target
+), numbered AS MATERIALIZED (
+    SELECT id, is_open, (row_number() OVER (ORDER BY id) - 1) / %(batch_size)s AS batch FROM target
 ), event AS (
     INSERT INTO webhooks_event
         (id, organization_id, type, body, test, publisher, client_id, content_digest, match_count, created_at)
@@ -172,14 +173,14 @@ WITH matched AS MATERIALIZED (
     INSERT INTO webhooks_delivery
         (id, organization_id, endpoint_id, event_id, event_type, status, test, created_at, attempt_count,
          uncounted_attempts, next_attempt_at, next_attempt_reason, last_error)
-    SELECT {uuid7_from("%(milliseconds)s::bigint")}, %(organization)s, placed.id, event.id, %(type)s,
-        CASE WHEN placed.is_open THEN 'pending' ELSE 'held' END, false, %(created_at)s, 0, 0,
-        CASE WHEN placed.is_open THEN statement_timestamp() END, '', ''
-    FROM placed CROSS JOIN event WHERE batch = 0
-), later AS (
+    SELECT {uuid7_sql("%(milliseconds)s::bigint")}, %(organization)s, numbered.id, event.id, %(type)s,
+        CASE WHEN numbered.is_open THEN 'pending' ELSE 'held' END, false, %(created_at)s, 0, 0,
+        CASE WHEN numbered.is_open THEN statement_timestamp() END, '', ''
+    FROM numbered CROSS JOIN event WHERE batch = 0
+), fan_out_batch AS (
     INSERT INTO webhooks_fanoutbatch (id, organization_id, event_id, endpoint_ids, size)
-    SELECT {uuid7_from("%(milliseconds)s::bigint")}, %(organization)s, event.id, jsonb_agg(placed.id), count(*)
-    FROM placed CROSS JOIN event WHERE batch > 0 GROUP BY batch, event.id
+    SELECT {uuid7_sql("%(milliseconds)s::bigint")}, %(organization)s, event.id, jsonb_agg(numbered.id), count(*)
+    FROM numbered CROSS JOIN event WHERE batch > 0 GROUP BY batch, event.id
 )
 SELECT count(*), coalesce(max(match_count), 0) FROM event
 """  # noqa: S608 - only constants are put in
@@ -202,7 +203,7 @@ INSERT INTO webhooks_delivery
      uncounted_attempts, next_attempt_at, next_attempt_reason, last_error)
 VALUES (%s, %s, %s, %s, %s, %s, false, %s, 0, 0, %s, '', '')
 """
-SQLITE_LATER = """
+SQLITE_BATCH = """
 INSERT INTO webhooks_fanoutbatch (id, organization_id, event_id, endpoint_ids, size) VALUES (%s, %s, %s, %s, %s)
 """
 
@@ -215,9 +216,9 @@ def _store_postgresql(row: dict[str, Any]) -> tuple[bool, int]:
 
 
 def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
-    """Several statements, as SQLite has no writing CTE; no one else can write while this transaction is open."""
-    organization, event_id, created_at = row["organization"].hex, row["id"].hex, as_text(row["created_at"])
-    now = as_text(timezone.now())
+    """Use several statements, as SQLite has no writing CTE; no other writer can run during this transaction."""
+    organization, event_id, created_at = row["organization"].hex, row["id"].hex, sqlite_time(row["created_at"])
+    now = sqlite_time(timezone.now())
     with connection.cursor() as cursor:
         targets = _sqlite_targets(cursor, organization, row["patterns"])
         values = [row[name] for name in ("type", "body", "test", "publisher", "client_id", "content_digest")]
@@ -232,11 +233,11 @@ def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
         ]  # fmt: skip
         cursor.executemany(SQLITE_DELIVERY, deliveries)
         for start in range(MAX_DELIVERIES_PER_BATCH, len(targets), MAX_DELIVERIES_PER_BATCH):
-            later = [
+            endpoint_ids = [
                 str(uuid.UUID(endpoint)) for endpoint, _is_open in targets[start : start + MAX_DELIVERIES_PER_BATCH]
             ]
             key = uuid_at(row["created_at"]).hex
-            cursor.execute(SQLITE_LATER, (key, organization, event_id, to_json(later), len(later)))
+            cursor.execute(SQLITE_BATCH, (key, organization, event_id, to_json(endpoint_ids), len(endpoint_ids)))
     return True, len(targets)
 
 
@@ -246,17 +247,17 @@ def _sqlite_targets(cursor: Any, organization: str, patterns: list[str]) -> list
     return targets
 
 
-_store = {"postgresql": _store_postgresql, "sqlite": _store_sqlite}
+_store_by_vendor = {"postgresql": _store_postgresql, "sqlite": _store_sqlite}
 
 
 def content_digest(event_type: str, data: Any) -> str:
     """Return a digest of type and data, the same for equivalent JSON."""
-    text = json.dumps([event_type, _plain(data)], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps([event_type, _normalize_numbers(data)], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def is_same(first: Event, event_type: str, data: Any) -> bool:
-    """Return whether a stored event has the same type and data; by its body if it is older than digests."""
+def has_same_content(first: Event, event_type: str, data: Any) -> bool:
+    """Return whether a stored event has the same type and data; compare the body if the event has no digest."""
     if first.content_digest is not None:
         return first.content_digest == content_digest(event_type, data)
     if first.body is None:
@@ -264,11 +265,11 @@ def is_same(first: Event, event_type: str, data: Any) -> bool:
     return content_digest(first.type, json.loads(first.body)["data"]) == content_digest(event_type, data)
 
 
-def _plain(value: Any) -> Any:
+def _normalize_numbers(value: Any) -> Any:
     """Normalize whole numbers: 1, 1.0 and 1e0 are one value, and -0.0 is 0."""
     if isinstance(value, float):
-        # By its shortest text: 1e23 means 10**23, which the exact value of the double is not.
+        # From the shortest decimal text: 1e23 means 10**23, which differs from the exact value of the double.
         return int(Decimal(repr(value))) if value.is_integer() else value
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {name: _normalize_numbers(item) for name, item in value.items()}
+    return [_normalize_numbers(item) for item in value] if isinstance(value, (list, tuple)) else value

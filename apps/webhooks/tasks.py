@@ -1,4 +1,4 @@
-"""The Celery task that wakes workers; deliveries themselves are queued in the database."""
+"""The Celery task that wakes workers; the queue of deliveries is in the database."""
 
 from celery import shared_task
 

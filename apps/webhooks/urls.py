@@ -6,29 +6,29 @@ from apps.base.rest.views import api_path
 from apps.webhooks import api as api_views
 from apps.webhooks.views import catalogue, deliveries, endpoint_forms, endpoints, replays, testing
 
-HERE = "o/<slug:slug>/settings/integration/"
+PREFIX = "o/<slug:slug>/settings/integration/"
 
 pages = [
-    path(HERE + "webhooks/", endpoints.endpoint_list, name="webhooks"),
-    path(HERE + "webhooks/create/", endpoint_forms.endpoint_create, name="webhook_create"),
-    path(HERE + "webhooks/inbox/", testing.inbox, name="webhook_inbox"),
-    path(HERE + "webhooks/inbox/open/", testing.inbox_open, name="webhook_inbox_open"),
-    path(HERE + "webhooks/<str:endpoint_id>/", endpoints.endpoint_detail, name="webhook"),
-    path(HERE + "webhooks/<str:endpoint_id>/edit/", endpoint_forms.endpoint_edit, name="webhook_edit"),
-    path(HERE + "webhooks/<str:endpoint_id>/subscribe/", catalogue.endpoint_subscribe, name="webhook_subscribe"),
-    path(HERE + "webhooks/<str:endpoint_id>/test/", testing.endpoint_test, name="webhook_test"),
-    path(HERE + "webhooks/<str:endpoint_id>/pause/", endpoints.endpoint_pause, name="webhook_pause"),
-    path(HERE + "webhooks/<str:endpoint_id>/enable/", endpoints.endpoint_enable, name="webhook_enable"),
-    path(HERE + "webhooks/<str:endpoint_id>/delete/", endpoints.endpoint_delete, name="webhook_delete"),
-    path(HERE + "webhooks/<str:endpoint_id>/rotate-secret/", endpoints.secret_rotate, name="webhook_rotate_secret"),
-    path(HERE + "webhooks/<str:endpoint_id>/end-secret/", endpoints.secret_end, name="webhook_end_secret"),
-    path(HERE + "webhooks/<str:endpoint_id>/send-again/", deliveries.send_again, name="webhook_send_again"),
-    path(HERE + "webhooks/<str:endpoint_id>/replay/", replays.replay_start, name="webhook_replay"),
-    path(HERE + "deliveries/<str:delivery_id>/", deliveries.delivery_detail, name="delivery"),
-    path(HERE + "deliveries/<str:delivery_id>/retry/", deliveries.delivery_retry, name="delivery_retry"),
-    path(HERE + "replays/<str:replay_id>/", replays.replay_detail, name="replay"),
-    path(HERE + "replays/<str:replay_id>/cancel/", replays.replay_cancel, name="replay_cancel"),
-    path(HERE + "events/", catalogue.event_catalogue, name="events"),
+    path(PREFIX + "webhooks/", endpoints.endpoint_list, name="webhooks"),
+    path(PREFIX + "webhooks/create/", endpoint_forms.endpoint_create, name="webhook_create"),
+    path(PREFIX + "webhooks/inbox/", testing.inbox, name="webhook_inbox"),
+    path(PREFIX + "webhooks/inbox/open/", testing.inbox_open, name="webhook_inbox_open"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/", endpoints.endpoint_detail, name="webhook"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/edit/", endpoint_forms.endpoint_edit, name="webhook_edit"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/subscribe/", catalogue.endpoint_subscribe, name="webhook_subscribe"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/test/", testing.endpoint_test, name="webhook_test"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/pause/", endpoints.endpoint_pause, name="webhook_pause"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/enable/", endpoints.endpoint_enable, name="webhook_enable"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/delete/", endpoints.endpoint_delete, name="webhook_delete"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/rotate-secret/", endpoints.secret_rotate, name="webhook_rotate_secret"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/end-secret/", endpoints.secret_revoke, name="webhook_end_secret"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/send-again/", deliveries.delivery_resend, name="webhook_send_again"),
+    path(PREFIX + "webhooks/<str:endpoint_id>/replay/", replays.replay_start, name="webhook_replay"),
+    path(PREFIX + "deliveries/<str:delivery_id>/", deliveries.delivery_detail, name="delivery"),
+    path(PREFIX + "deliveries/<str:delivery_id>/retry/", deliveries.delivery_retry, name="delivery_retry"),
+    path(PREFIX + "replays/<str:replay_id>/", replays.replay_detail, name="replay"),
+    path(PREFIX + "replays/<str:replay_id>/cancel/", replays.replay_cancel, name="replay_cancel"),
+    path(PREFIX + "events/", catalogue.event_catalogue, name="events"),
 ]
 api = [
     api_path("webhook-endpoints", api_views.Endpoints, "webhook-endpoints"),

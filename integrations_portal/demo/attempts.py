@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from apps.base.identifiers import uuid_at
 from apps.webhooks.engine.messages import ACCEPT, USER_AGENT
-from apps.webhooks.engine.retry_schedule import spread
+from apps.webhooks.engine.retry_schedule import with_jitter
 from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Attempt, Delivery, Event
 from integrations_portal.demo.endpoints import DemoEndpoint
@@ -49,7 +49,7 @@ def attempt_times(first: datetime, until: datetime) -> list[datetime]:
             break
         found.append(at)
         # Half the usual jitter, so that planned attempts match what the pages show.
-        at += timedelta(seconds=(wait + spread(wait)) / 2)
+        at += timedelta(seconds=(wait + with_jitter(wait)) / 2)
     return found
 
 

@@ -24,8 +24,8 @@ from apps.credentials.models import IdempotencyRecord
 from apps.notices.models import Notice
 from apps.orgs.mail.jobs import CLOSED_RETENTION, SENT_RETENTION
 from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
-from apps.webhooks.jobs.retention import UNFINISHED_DELIVERIES, has_unfinished_deliveries
-from apps.webhooks.models import Attempt, Delivery, Event
+from apps.webhooks.jobs.retention import has_unfinished_deliveries
+from apps.webhooks.models import UNFINISHED_DELIVERIES, Attempt, Delivery, Event
 
 MAX_ROWS = 500
 MAX_PAYLOAD_ROWS = 20

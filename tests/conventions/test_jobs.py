@@ -49,7 +49,7 @@ def test_a_job_is_named_where_its_work_is_done(job):
 
 @pytest.mark.django_db
 def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, ada):
-    counters._waiting.clear()
+    counters._unflushed.clear()
     counters._latest.clear()
     counters.record_job_run("audit.seal_entries", periodic_jobs.SUCCEEDED, 0.25)
     counters.record_job_run("orgs.send_mail", periodic_jobs.SUCCEEDED, 1)

@@ -99,7 +99,7 @@ def outcomes(job: str) -> list[float]:
 
 
 def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
-    counters._waiting.clear()
+    counters._unflushed.clear()
     OutgoingMail.objects.create(to="ada@acme.example", subject="s", body="b")
     (sweep,) = (each for each in periodic_jobs.registered() if each.name == "orgs.send_mail")
     monkeypatch.setattr(periodic_jobs, "_registered", {sweep.name: sweep})
@@ -120,10 +120,10 @@ def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
 
 def test_what_workers_count_as_well_is_added(monkeypatch):
     name = "portal_api_calls_lost_total"
-    counters._of_workers.clear()
-    counters._waiting.clear()
+    counters._worker_values.clear()
+    counters._unflushed.clear()
     counters._copy_shared()
-    counters._waiting.clear()
+    counters._unflushed.clear()
     before = samples()[(name, ())]
     group_commit.LOST.inc(3)
     assert samples()[(name, ())] == before + 3
@@ -137,4 +137,4 @@ def test_what_workers_count_as_well_is_added(monkeypatch):
 
     monkeypatch.setattr(counters.EngineTotal.objects, "filter", fail)
     assert samples()[(name, ())] == before + 6, "a counter never goes back"
-    counters._of_workers.clear()
+    counters._worker_values.clear()

@@ -50,7 +50,12 @@ def test_what_is_claimed_carries_all_that_sending_needs(acme: Organization) -> N
     accepted = publish(acme)
     (claimed,) = claims.claim(10)
     delivery = Delivery.objects.get()
-    assert (claimed.id, claimed.event_id, claimed.number, claimed.tries_used) == (delivery.pk, accepted.event_id, 1, 1)
+    assert (claimed.id, claimed.event_id, claimed.number, claimed.counted_attempts) == (
+        delivery.pk,
+        accepted.event_id,
+        1,
+        1,
+    )
     assert claimed.body == delivery.event.body and claimed.endpoint.url == endpoint.url
     assert [secret_id for secret_id, _sealed in claimed.endpoint.secrets] == [endpoint.secrets.get().pk]
     assert (delivery.status, delivery.lease_token, delivery.attempt_count) == ("sending", claimed.lease_token, 1)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_counters_of_other_tests() -> None:
-    counters._waiting.clear()
+    counters._unflushed.clear()
 
 
 def attempt(endpoint: Endpoint, minutes_old: float, error: str = "", **values: Any) -> Attempt:
@@ -47,7 +47,7 @@ def test_old_attempts_are_added_up_and_young_ones_counted_and_none_twice(acme: O
     for minutes_old, error in ((300, ""), (299, "http_error"), (30, ""), (1, ""), (0.5, "timed_out")):
         attempt(endpoint, minutes_old, error)
     assert sums(acme) == (3, 2)
-    assert hourly_rollup.add_up() == 3 and hourly_rollup.add_up() == 0
+    assert hourly_rollup.roll_up() == 3 and hourly_rollup.roll_up() == 0
     assert sums(acme) == (3, 2)
     assert sum(row.succeeded + row.failed for row in AttemptHour.objects.all()) == 3
     series = hourly_rollup.last_24h(developer(acme))[endpoint.pk]
@@ -59,10 +59,10 @@ def test_the_same_hour_grows(acme: Organization) -> None:
     moment = timezone.now().replace(minute=30, second=0) - timedelta(hours=3)
     age = (timezone.now() - moment).total_seconds() / 60
     attempt(endpoint, age)
-    hourly_rollup.add_up()
+    hourly_rollup.roll_up()
     attempt(endpoint, age - 1)
     attempt(endpoint, age - 2, "dns_failed")
-    hourly_rollup.add_up()
+    hourly_rollup.roll_up()
     row = AttemptHour.objects.get()
     assert (row.succeeded, row.failed, row.hour) == (2, 1, moment.replace(minute=0, microsecond=0))
 
@@ -74,7 +74,7 @@ def test_tests_and_our_own_faults_and_yesterday_do_not_count(acme: Organization)
     Delivery.objects.filter(pk=tested.delivery_id).update(test=True)
     attempt(endpoint, 60 * 25)
     assert sums(acme) == (0, 0)
-    hourly_rollup.add_up()
+    hourly_rollup.roll_up()
     assert sums(acme) == (0, 0)
 
 
@@ -83,24 +83,24 @@ def test_what_has_not_ended_holds_up_what_comes_after_it(acme: Organization) -> 
     attempt(endpoint, 40)
     lost = attempt(endpoint, 39, finished_at=None)
     attempt(endpoint, 38)
-    assert hourly_rollup.add_up() == 1 and sums(acme) == (2, 0)
+    assert hourly_rollup.roll_up() == 1 and sums(acme) == (2, 0)
     Attempt.objects.filter(pk=lost.pk).update(finished_at=timezone.now(), error="shutdown")
-    assert hourly_rollup.add_up() == 2 and sums(acme) == (2, 0)
+    assert hourly_rollup.roll_up() == 2 and sums(acme) == (2, 0)
 
 
 def test_a_stranger_sees_none_of_it(acme: Organization, rival: Organization) -> None:
     attempt(make_endpoint(acme), 30)
-    hourly_rollup.add_up()
+    hourly_rollup.roll_up()
     assert hourly_rollup.last_24h(developer(rival)) == {}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_add_each_attempt_once(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hourly_rollup, "WINDOW", 3)
+    monkeypatch.setattr(hourly_rollup, "WINDOW_SIZE", 3)
     endpoint = make_endpoint(acme)
     for minutes_old in range(10, 30):
         attempt(endpoint, minutes_old)
-    in_threads(4, lambda _number: [hourly_rollup.add_up() for _ in range(4)])
+    in_threads(4, lambda _number: [hourly_rollup.roll_up() for _ in range(4)])
     assert sum(AttemptHour.objects.values_list("succeeded", flat=True)) == 20
 
 
@@ -134,7 +134,7 @@ def test_counters_are_written_once_and_added_up(db: None) -> None:
 def test_counters_that_could_not_be_written_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     counters.count_attempts([result()])
     with monkeypatch.context() as patch:
-        patch.setattr(counters, "ADD", "INSERT INTO no_such_table (name, value) VALUES (%s, %s)")
+        patch.setattr(counters, "ADD_VALUE", "INSERT INTO no_such_table (name, value) VALUES (%s, %s)")
         with pytest.raises(DatabaseError):
             counters.flush()
     counters.flush()

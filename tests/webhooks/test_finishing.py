@@ -74,7 +74,7 @@ def test_an_ended_lease_makes_the_delivery_due_and_does_not_count(acme: Organiza
     assert (delivery.status, delivery.uncounted_attempts, delivery.lease_token) == ("pending", 1, None)
     assert (attempt.error, attempt.hint) == ("shutdown", "lost")
     (again,) = claims.claim(10)
-    assert (again.id, again.number, again.tries_used) == (claimed.id, 2, 1)
+    assert (again.id, again.number, again.counted_attempts) == (claimed.id, 2, 1)
 
 
 def test_a_finisher_after_its_lease_but_before_anybody_else_still_counts(acme: Organization) -> None:

@@ -105,6 +105,6 @@ def test_a_refusal_is_not_remembered_on_a_handle_that_is_used_again() -> None:
     with full_backlog() as port:
         for url in (f"http://127.0.0.1:{closed_port()}/", f"http://127.0.0.1:{port}/"):
             sender.submit(request(url, timeout_ms=300))
-            answered += [each.is_answered for each in wait_for(sender)]
+            answered += [each.has_network_response for each in wait_for(sender)]
     sender.close()
     assert answered == [True, False]

@@ -78,9 +78,9 @@ def test_an_event_counts_by_its_newest_delivery_here(acme: Organization) -> None
     Delivery.objects.filter(pk=again.pk).update(status="succeeded", next_attempt_at=None)
     assert Delivery.objects.filter(endpoint=other, event=second.event_id).exists()
     selection = actions.replay_selection()
-    assert [each.pk for each in selection.of(endpoint.pk)] == [second.pk]
+    assert [each.pk for each in selection.deliveries_to(endpoint.pk)] == [second.pk]
     Delivery.objects.filter(pk=again.pk).update(status="exhausted")
-    assert {each.pk for each in selection.of(endpoint.pk)} == {second.pk, again.pk}
+    assert {each.pk for each in selection.deliveries_to(endpoint.pk)} == {second.pk, again.pk}
 
 
 def test_the_span_is_of_events_and_types_are_names_or_patterns(acme: Organization) -> None:
@@ -91,7 +91,7 @@ def test_the_span_is_of_events_and_types_are_names_or_patterns(acme: Organizatio
     paid = add_finished(endpoint, 1, event_type="invoice.paid", created_at=now - timedelta(hours=1))
 
     def chosen(**values: Any) -> list[Delivery]:
-        return list(actions.replay_selection(**values).of(endpoint.pk).order_by("pk"))
+        return list(actions.replay_selection(**values).deliveries_to(endpoint.pk).order_by("pk"))
 
     assert chosen(since=now - timedelta(days=1), event_types=["order.*"]) == new
     assert chosen(until=now - timedelta(days=1)) == old
@@ -141,7 +141,7 @@ def test_what_cannot_be_chosen(acme: Organization, values: dict[str, Any], field
 
 
 def test_batches_go_on_where_the_last_one_ended(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "BATCH", 2)
+    monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     endpoint = make_endpoint(acme)
     failed = add_finished(endpoint, 5)
     job = start(endpoint)
@@ -164,7 +164,7 @@ def test_a_worker_that_dies_within_a_batch_leaves_nothing_of_it(
 
 
 def test_a_long_log_is_walked_in_windows(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "WINDOW", 3)
+    monkeypatch.setattr(replays, "SCAN_SIZE", 3)
     endpoint = make_endpoint(acme)
     add_finished(endpoint, 1)
     add_finished(endpoint, 8, "succeeded")
@@ -176,7 +176,7 @@ def test_a_long_log_is_walked_in_windows(acme: Organization, monkeypatch: pytest
 
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_make_each_delivery_once(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "BATCH", 3)
+    monkeypatch.setattr(replays, "BATCH_SIZE", 3)
     endpoint = make_endpoint(acme)
     add_finished(endpoint, 40)
     job = start(endpoint)
@@ -200,7 +200,7 @@ def test_the_rate_is_kept_over_rounds_and_workers(acme: Organization) -> None:
 
 
 def test_no_more_is_made_while_too_many_wait(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MAX_WAITING", 4)
+    monkeypatch.setattr(replays, "MAX_UNATTEMPTED", 4)
     endpoint = make_endpoint(acme)
     add_finished(endpoint, 6)
     job = start(endpoint)
@@ -250,7 +250,7 @@ def test_deleting_the_endpoint_ends_it(acme: Organization) -> None:
 
 
 def test_a_cancelled_one_makes_no_more_and_what_it_made_is_sent(acme: Organization, monkeypatch) -> None:
-    monkeypatch.setattr(replays, "BATCH", 2)
+    monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     endpoint, actor = make_endpoint(acme), developer(acme)
     add_finished(endpoint, 5)
     job = start(endpoint)

@@ -108,7 +108,7 @@ def test_an_event_that_nobody_wanted_goes_too(acme: Organization) -> None:
 def test_windows_go_on_where_they_stopped_and_rest_at_the_end(
     acme: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "WINDOW", 2)
+    monkeypatch.setattr(retention, "WINDOW_SIZE", 2)
     monkeypatch.setattr(retention, "MAX_SECONDS", 0.0)
     endpoint = make_endpoint(acme)
     for _ in range(5):
@@ -251,5 +251,5 @@ def test_an_organization_that_chose_fewer_days_keeps_its_rows_so_long(acme: Orga
 def test_the_names_of_walks_fit_their_column(acme: Organization) -> None:
     Organization.objects.filter(pk=acme.pk).update(retention_days_deliveries=1)
     longest = SweepPlace._meta.get_field("name").max_length
-    names = [sweep.name for sweep in retention._walks()]
+    names = [sweep.name for sweep in retention._sweeps()]
     assert len(names) == len(set(names)) == 10 and max(map(len, names)) <= longest

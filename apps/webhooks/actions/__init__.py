@@ -1,4 +1,4 @@
-"""Actions on endpoints, deliveries, events and event types: each one transaction, one check, one audit entry."""
+"""Actions on endpoints, deliveries, events and event types."""
 
 from apps.webhooks.actions.catalogue import (
     check_event_name,

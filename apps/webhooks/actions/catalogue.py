@@ -1,4 +1,4 @@
-"""Operators' actions on event types: they can change the host product's types, not the portal's own."""
+"""Operators' actions on event types: operators can change the host product's types, not the portal's."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from apps.webhooks.types.catalogue import EVENT_NAME
 from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 from apps.webhooks.types.schemas import check_data, check_schema
 
-# A later version of the portal can declare more types with these prefixes.
+# The prefixes of the portal's types are reserved, as later versions can declare more types with them.
 RESERVED_PREFIXES = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)
 Changes = dict[str, list[Any]]
 
@@ -24,7 +24,7 @@ Changes = dict[str, list[Any]]
 def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventType:
     """Create or update an event type of the host product; ``changes`` maps each changed field to [old, new]."""
     actor.require_operator()
-    if row.origin != EventOrigin.HOST:
+    if row.origin != EventOrigin.HOST_PRODUCT:
         raise Forbidden(_("The portal's own types are declared in its code."))
     check_schema(row.schema)
     check_data(row, row.sample)
@@ -42,17 +42,17 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
 
 @transaction.atomic
 def delete_event_type(*, actor: Actor, row: EventType) -> None:
-    """Delete an unused event type that an operator added, or raise Conflict with what to do instead."""
+    """Delete an event type that an operator added; raise Conflict if it is built in, subscribed to or a successor."""
     actor.require_operator()
-    if row.origin != EventOrigin.HOST or row.name in HOST_PRODUCT_EVENTS:
+    if row.origin != EventOrigin.HOST_PRODUCT or row.name in HOST_PRODUCT_EVENTS:
         raise Conflict(_("This type comes with the portal and would come back. Mark it as deprecated."))
     subscribed = Subscription.objects.filter(pattern=row.name, endpoint__deleted_at=None).count()
     if subscribed:
         sentence = _("Endpoints are subscribed to it: %(count)s. Mark it as deprecated until they are not.")
         raise Conflict(sentence % {"count": subscribed})
-    follows = list(EventType.objects.filter(replaced_by=row.name).values_list("name", flat=True))
-    if follows:
-        raise Conflict(_("It is the successor of %(names)s. Change that first.") % {"names": ", ".join(follows)})
+    predecessors = list(EventType.objects.filter(replaced_by=row.name).values_list("name", flat=True))
+    if predecessors:
+        raise Conflict(_("It is the successor of %(names)s. Change that first.") % {"names": ", ".join(predecessors)})
     audit.record_change(actor, "event_type.deleted", row, {"description": [row.description, None]})
     row.delete()
 

@@ -1,4 +1,4 @@
-"""Validation of endpoint fields, and the limits on endpoints and test sends."""
+"""Validate the fields of endpoints, and check the limits on endpoints and test sends."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -19,15 +19,14 @@ from apps.base.text.validation import check_plain_text
 from apps.orgs.lookups import platform_pk
 from apps.orgs.models import Organization
 from apps.webhooks.engine.test_inbox import is_inbox
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, ReplayJob
-from apps.webhooks.types.catalogue import EVERYTHING
+from apps.webhooks.models import UNFINISHED_DELIVERIES, Delivery, Endpoint, EndpointStatus, Event, ReplayJob
+from apps.webhooks.types.catalogue import ALL_EVENTS
 from apps.webhooks.types.scopes import require_scopes, types_hidden_from
 
 MAX_HEADERS = 20
 TESTS_PER_MINUTE = 5
 MINUTE = timedelta(minutes=1)
-UNFINISHED = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
-ENTER_AGAIN = gettext_lazy(
+ENTER_HEADERS_AGAIN = gettext_lazy(
     "The URL leads to another server, which does not get the stored header values. Enter each value again, or remove "
     "the headers."
 )
@@ -37,14 +36,14 @@ def checked_url(url: str) -> str:
     """Return the normalized URL, or raise Invalid on ``url`` with the reason."""
     try:
         checked = check_url(url).url
-    except UrlRefused as refused:
-        raise Invalid.field("url", refused.message) from None
+    except UrlRefused as error:
+        raise Invalid.field("url", error.message) from None
     check_plain_text("url", checked)
     return checked
 
 
 def checked_new_url(endpoint: Endpoint, url: str) -> str:
-    """Return the normalized new URL of an endpoint, or raise Invalid on ``url``: the test inbox has a fixed one."""
+    """Return the normalized new URL of an endpoint; raise Invalid on ``url``, always for the test inbox."""
     if is_inbox(endpoint.url):
         raise Invalid.field("url", _("The test inbox has no address of its own. Add an endpoint for your server."))
     return checked_url(url)
@@ -62,14 +61,14 @@ def _server(url: str) -> tuple[str, str]:
 
 
 def check_url_change(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) -> None:
-    """Raise Forbidden unless the actor can read every event type that a new URL would receive, queued ones included."""
+    """Raise Forbidden unless the actor can read all event types that a new URL would receive, including queued ones."""
     require_scopes(actor, [*patterns, *endpoint.event_types])
     hidden = types_hidden_from(actor, "event_type")
     if hidden is None:
         return
     for job in ReplayJob.objects.unfinished().filter(endpoint=endpoint):
-        require_scopes(actor, job.event_types or [EVERYTHING])
-    waiting = Delivery.objects.filter(hidden, endpoint=endpoint, test=False, status__in=UNFINISHED)
+        require_scopes(actor, job.event_types or [ALL_EVENTS])
+    waiting = Delivery.objects.filter(hidden, endpoint=endpoint, test=False, status__in=UNFINISHED_DELIVERIES)
     require_scopes(actor, waiting.values_list("event_type", flat=True)[:1])
 
 
@@ -82,35 +81,35 @@ def checked_description(description: str) -> str:
 def checked_headers(
     headers: Mapping[str, str], stored: Mapping[str, str], *, is_other_server: bool = False
 ) -> dict[str, str]:
-    """Return the headers to store, or raise Invalid on ``headers``; ``••••`` keeps the stored value.
+    """Return the headers to store, or raise Invalid on ``headers``; a value of ``••••`` keeps the stored one.
 
-    A stored value was meant for its server and is not sent to another one: there it must be entered again.
+    Stored values must not be sent to another server, so with ``is_other_server`` each value has to be entered again.
     """
     if len(headers) > MAX_HEADERS:
         raise Invalid.field("headers", _("At most %(most)s headers.") % {"most": MAX_HEADERS})
     if len({name.lower() for name in headers}) < len(headers):
         raise Invalid.field("headers", _("A header is named twice."))
     if is_other_server and MASK_DOTS in headers.values():
-        raise Invalid.field("headers", ENTER_AGAIN)
+        raise Invalid.field("headers", ENTER_HEADERS_AGAIN)
     merged = {name: stored[name] if value == MASK_DOTS and name in stored else value for name, value in headers.items()}
     for name, value in merged.items():
         try:
             check_header(name, value)
-        except HeaderRefused as refused:
-            raise Invalid.field("headers", f"{name}: {refused.message}") from None
+        except HeaderRefused as error:
+            raise Invalid.field("headers", f"{name}: {error.message}") from None
         check_plain_text("headers", name)
     return merged
 
 
-def checked_limit(name: str, value: int | None, most: int) -> int | None:
-    """Return the value, or raise Invalid on the field unless it is None or from 1 to ``most``."""
-    if value is not None and not 1 <= value <= most:
-        raise Invalid.field(name, _("Enter a whole number from 1 to %(most)s.") % {"most": most})
+def checked_limit(name: str, value: int | None, maximum: int) -> int | None:
+    """Return the value, or raise Invalid on the field unless it is None or from 1 to ``maximum``."""
+    if value is not None and not 1 <= value <= maximum:
+        raise Invalid.field(name, _("Enter a whole number from 1 to %(most)s.") % {"most": maximum})
     return value
 
 
 def check_receives_events(organization_id: uuid.UUID) -> None:
-    """Raise Conflict for the platform organization, for which no events are published."""
+    """Raise Conflict for the platform organization, as no events are published for it."""
     if organization_id == platform_pk():
         raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))
 
@@ -124,8 +123,8 @@ def check_enabled(endpoint: Endpoint) -> None:
 def check_endpoint_limit(organization_id: uuid.UUID) -> None:
     """Raise Conflict ``endpoint_limit_reached`` when the organization has reached its limit.
 
-    The limit is the organization's own, else WEBHOOK_ENDPOINTS. The organization's row is locked until the transaction
-    ends, so that two concurrent creations cannot exceed it.
+    The limit is the organization's ``endpoint_limit``, or WEBHOOK_ENDPOINTS if that is None. The organization's row is
+    locked until the transaction ends, so that two concurrent creations cannot exceed the limit.
     """
     rows = Organization.objects.select_for_update(no_key=True)
     limit = rows.values_list("endpoint_limit", flat=True).get(pk=organization_id)
@@ -141,7 +140,7 @@ def check_test_rate(organization_id: uuid.UUID) -> None:
     """Raise RateLimited when the organization has sent TESTS_PER_MINUTE tests within the last minute."""
     since = timezone.now() - MINUTE
     tests = Event.objects.filter(organization_id=organization_id, test=True, created_at__gt=since)
-    # Keys are ordered by time: this lets the index bound the search.
+    # Keys are ordered by time, so this condition lets the index bound the search.
     recent = tests.filter(pk__gte=uuid_at(since - MINUTE)).order_by("-created_at")
     times = list(recent.values_list("created_at", flat=True)[:TESTS_PER_MINUTE])
     if len(times) >= TESTS_PER_MINUTE:

@@ -16,7 +16,7 @@ from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.rest.renderers import to_json
 from apps.webhooks.actions.checks import (
-    ENTER_AGAIN,
+    ENTER_HEADERS_AGAIN,
     check_endpoint_limit,
     check_receives_events,
     check_url_change,
@@ -27,18 +27,11 @@ from apps.webhooks.actions.checks import (
     checked_url,
     is_other_server,
 )
-from apps.webhooks.actions.rows import locked_endpoint
+from apps.webhooks.actions.rows import lock_endpoint
 from apps.webhooks.actions.secrets import add_secret
 from apps.webhooks.engine import claims, endpoint_health, wakeup
 from apps.webhooks.engine.test_inbox import is_inbox
-from apps.webhooks.models import (
-    DeliveryStatus,
-    Endpoint,
-    EndpointStatus,
-    ReplayJob,
-    ReplayStatus,
-    Subscription,
-)
+from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, ReplayJob, ReplayStatus, Subscription
 from apps.webhooks.types.catalogue import check_patterns, patterns_for
 from apps.webhooks.types.scopes import require_scopes
 
@@ -59,7 +52,7 @@ def create_endpoint(
 ) -> tuple[Endpoint, str]:
     """Create an endpoint and return it with its signing secret, which is shown only once.
 
-    Raises Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
+    Raise Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     check_receives_events(cast(uuid.UUID, actor.organization_id))
@@ -74,7 +67,7 @@ def create_endpoint(
         "max_in_flight": checked_limit("max_in_flight", max_in_flight, 64) or DEFAULT_IN_FLIGHT,
     }
     check_endpoint_limit(cast(uuid.UUID, actor.organization_id))
-    return add_endpoint(actor, values)
+    return create_endpoint_rows(actor, values)
 
 
 @transaction.atomic
@@ -83,15 +76,15 @@ def update_endpoint(
 ) -> Endpoint:
     """Update the given fields, named as in ``create_endpoint``. A header value of ``••••`` keeps the stored one."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    endpoint = locked_endpoint(actor, endpoint_id)
-    before = {name: _shown(endpoint, name) for name in values}
+    endpoint = lock_endpoint(actor, endpoint_id)
+    before = {name: _audit_value(endpoint, name) for name in values}
     old_url, old_patterns, version = endpoint.url, endpoint.event_types, endpoint.version
     _set_checked(endpoint, values)
     require_scopes(actor, [each for each in endpoint.event_types if each not in old_patterns])
     if endpoint.url != old_url:
         check_url_change(actor, endpoint, old_patterns)
     expected.check(version)
-    after = {name: _shown(endpoint, name) for name in values}
+    after = {name: _audit_value(endpoint, name) for name in values}
     changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
     if not changes:
         return endpoint
@@ -121,9 +114,9 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
 
 
 def _reset_health_for_new_url(endpoint: Endpoint, old_url: str) -> list[str]:
-    """Reset the health of an endpoint whose URL changed and return the changed fields.
+    """Reset the health of an endpoint if its URL has changed, and return the changed fields.
 
-    A disabled endpoint keeps the reason why it is disabled.
+    The health of a disabled endpoint stays, as it says why the endpoint is disabled.
     """
     if endpoint.url == old_url or endpoint.status == EndpointStatus.DISABLED:
         return []
@@ -131,13 +124,13 @@ def _reset_health_for_new_url(endpoint: Endpoint, old_url: str) -> list[str]:
 
 
 def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_other_server: bool) -> None:
-    """Set new headers on the object; values stored for the old server are not sent to another one."""
+    """Set new headers on the object; raise Invalid if stored values would be sent to another server."""
     stored = endpoint.custom_headers
     if "headers" not in values:
         if is_other_server and stored != {}:
-            raise Invalid.field("headers", ENTER_AGAIN)
+            raise Invalid.field("headers", ENTER_HEADERS_AGAIN)
         return
-    # Headers that cannot be decrypted now (their key can return) were not in the form, so an empty value keeps them.
+    # Headers that cannot be decrypted now are not shown in the form, so an empty value keeps them.
     if values["headers"] or stored is not None or is_other_server:
         headers = checked_headers(values["headers"] or {}, stored or {}, is_other_server=is_other_server)
         endpoint.headers = to_json(headers)
@@ -147,7 +140,7 @@ def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_other_server: bo
 def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION) -> None:
     """Delete the endpoint and discard its unfinished deliveries; its delivery log stays."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
     Endpoint.objects.filter(pk=endpoint.pk).update(deleted_at=timezone.now())
     endpoint.subscriptions.all().delete()
@@ -161,9 +154,9 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: ExpectedVersion
 
 @transaction.atomic
 def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION) -> Endpoint:
-    """Hold the deliveries of an enabled endpoint until it is enabled again; any other stays as it is."""
+    """Hold the deliveries of an enabled endpoint until it is enabled again; do nothing for other endpoints."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
     if endpoint.status == EndpointStatus.ENABLED:
         endpoint.paused_by, endpoint.paused_at = actor.label[:200], timezone.now()
@@ -179,17 +172,17 @@ def enable_endpoint(
 ) -> Endpoint:
     """Enable the endpoint and send, keep or drop its held deliveries, as ``held`` says.
 
-    For an enabled endpoint, only the held deliveries change.
+    If the endpoint is already enabled, only the held deliveries change.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     if held not in HELD_CHOICES:
         raise Invalid.field("held", _("Choose one of %(choices)s.") % {"choices": ", ".join(HELD_CHOICES)})
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
     before = endpoint.status
     if before != EndpointStatus.ENABLED:
         _set_status(endpoint, EndpointStatus.ENABLED)
-    count = _settle_held(endpoint, held)
+    count = _process_held(endpoint, held)
     if before != EndpointStatus.ENABLED or count:
         changes: dict[str, list[Any]] = {
             "status": [before, "enabled"],
@@ -205,7 +198,7 @@ def enable_endpoint(
 def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> Endpoint:
     """Subscribe the endpoint to an event type, unless one of its patterns already covers it."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     (name,) = check_patterns([event_type])
     require_scopes(actor, [name])
     if set(endpoint.event_types).intersection(patterns_for(name)):
@@ -218,7 +211,7 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
     return endpoint
 
 
-def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
+def create_endpoint_rows(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
     """Create the rows of an endpoint from validated values and return it with its signing secret."""
     organization_id = cast(uuid.UUID, actor.organization_id)
     endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **creator(actor), **values)
@@ -246,12 +239,12 @@ def _set_status(endpoint: Endpoint, status: str) -> None:
     endpoint.save(update_fields=fields)
 
 
-def _settle_held(endpoint: Endpoint, held: str) -> int:
+def _process_held(endpoint: Endpoint, held: str) -> int:
     if held == "send":
         return claims.release(endpoint.pk)
     return claims.drop(endpoint.pk, DeliveryStatus.HELD) if held == "drop" else 0
 
 
-def _shown(endpoint: Endpoint, name: str) -> Any:
-    """Return a field as the audit log shows it: of headers only the names."""
+def _audit_value(endpoint: Endpoint, name: str) -> Any:
+    """Return the value of a field for the audit log; for headers, only their names."""
     return sorted(endpoint.custom_headers or ()) if name == "headers" else getattr(endpoint, name)

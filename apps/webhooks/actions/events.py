@@ -28,14 +28,14 @@ def publish_event(
 ) -> PublishedEvent:
     """Validate an event of the host product and store it with its deliveries.
 
-    ``organization`` (id or slug) is required for platform keys and refused for all others. A repeated ``client_id``
-    returns the first event. Raises Invalid naming the field, or 413 if ``data`` is larger than 256 KiB.
+    ``organization`` (id or slug) is required for platform keys and invalid for all others. If ``client_id`` was used
+    before, return the first event. Raise Invalid with the name of the field, or 413 if ``data`` is larger than 256 KiB.
     """
     return publishing.publish(**_event_to_publish(actor, event_type, data, client_id, organization))
 
 
 def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list[PublishedEvent]:
-    """Publish all events, each given as the arguments of ``publish_event``, or none; errors name the index."""
+    """Publish all events, given as arguments of ``publish_event``, or none; errors contain the index of the event."""
     checked = []
     for index, event in enumerate(events):
         try:
@@ -43,8 +43,8 @@ def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list
         except PortalError as error:
             if error.status not in (400, 413):
                 raise
-            blamed = error.fields or {"data": [error.message]}
-            fields = {f"events.{index}.{name}": texts for name, texts in blamed.items()}
+            field_errors = error.fields or {"data": [error.message]}
+            fields = {f"events.{index}.{name}": texts for name, texts in field_errors.items()}
             raise Invalid(f"events.{index}: {error.message}", fields) from None
     return publishing.publish_batch(checked)
 

@@ -1,4 +1,4 @@
-"""Replay the events of a period as a stored job, or resend selected deliveries at once."""
+"""Start and cancel replay jobs, which send the events of a period again, and resend selected deliveries."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -18,25 +18,17 @@ from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.checks import check_enabled, checked_limit
-from apps.webhooks.actions.deliveries import FINISHED
-from apps.webhooks.actions.rows import locked_endpoint
+from apps.webhooks.actions.rows import lock_endpoint
 from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.jobs.replays import ReplaySelection, uuid7_ceil
-from apps.webhooks.models import (
-    Delivery,
-    DeliveryStatus,
-    Endpoint,
-    Event,
-    ReplayJob,
-    ReplayStatus,
-)
+from apps.webhooks.models import FINISHED_DELIVERIES, Delivery, DeliveryStatus, Endpoint, Event, ReplayJob, ReplayStatus
 from apps.webhooks.types.catalogue import check_patterns
 from apps.webhooks.types.scopes import require_scopes, types_hidden_from
 
 MAX_RATE = 1000
 MAX_UNFINISHED = 20
 MAX_SELECTED = 200
-REPLAYABLE = tuple(status.value for status in FINISHED)
+REPLAYABLE = tuple(status.value for status in FINISHED_DELIVERIES)
 
 
 def replay_selection(
@@ -56,18 +48,18 @@ def replay_selection(
 
 
 def count_replay(*, actor: Actor, endpoint_id: str, selection: ReplaySelection) -> int:
-    """Return how many events a replay of this selection would send; the endpoint can have any status."""
+    """Return how many events a replay of this selection would send, whatever the endpoint's status."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
-    return _count_readable(actor, selection, selection.of(endpoint.pk))
+    return _count_readable(actor, selection, selection.deliveries_to(endpoint.pk))
 
 
 def start_replay(
     *, actor: Actor, endpoint_id: str, selection: ReplaySelection, rate_per_second: int | None = None
 ) -> ReplayJob:
-    """Store a job that sends the selected events again; workers carry it out.
+    """Store a job, which workers execute, that sends the selected events again.
 
-    ``rate_per_second`` defaults to the endpoint's rate limit. Raises Conflict unless the endpoint is enabled.
+    ``rate_per_second`` defaults to the endpoint's rate limit. Raise Conflict unless the endpoint is enabled.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     checked_limit("rate_per_second", rate_per_second, MAX_RATE)
@@ -75,11 +67,11 @@ def start_replay(
     check_enabled(endpoint)
     now = timezone.now()
     ends_before = uuid_at(now)
-    # Before the transaction: counting a long log must not block the endpoint, nor SQLite.
-    count = _count_readable(actor, selection, selection.of(endpoint.pk).filter(pk__lt=ends_before))
+    # Counted before the transaction, because a slow count must not block the endpoint or, on SQLite, all writers.
+    count = _count_readable(actor, selection, selection.deliveries_to(endpoint.pk).filter(pk__lt=ends_before))
     with transaction.atomic():
         actor.require(Permission.WEBHOOKS_WRITE)
-        endpoint = locked_endpoint(actor, endpoint_id)
+        endpoint = lock_endpoint(actor, endpoint_id)
         check_enabled(endpoint)
         _check_unfinished(endpoint)
         job: ReplayJob = ReplayJob.objects.create(
@@ -101,13 +93,13 @@ def start_replay(
             finished_at=None if count else now,
             count_again_at=now if count else None,
         )
-        audit.record_change(actor, "replay.started", job, _filters_of(job))
+        audit.record_change(actor, "replay.started", job, _audit_values(job))
     return job
 
 
 @transaction.atomic
 def cancel_replay(*, actor: Actor, replay_id: str, expected: ExpectedVersion = ANY_VERSION) -> ReplayJob:
-    """Cancel a job before its next batch; the deliveries it created are still sent. Raise Conflict if it is done."""
+    """Cancel a job before its next batch; deliveries it has created are still sent. Raise Conflict if it is done."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))
     job: ReplayJob = rows.with_public_id(replay_id)
@@ -126,14 +118,14 @@ def cancel_replay(*, actor: Actor, replay_id: str, expected: ExpectedVersion = A
 
 @transaction.atomic
 def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[str]) -> int:
-    """Resend deliveries of one endpoint and return how many, with one audit entry.
+    """Resend deliveries of one endpoint, with one audit entry, and return their number.
 
-    Deliveries that ``retry_delivery`` would refuse are skipped. Raises Conflict if that is all of them.
+    Deliveries for which ``retry_delivery`` raises Conflict are skipped. Raise Conflict if all are skipped.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     if not 1 <= len(delivery_ids) <= MAX_SELECTED:
         raise Invalid.field("deliveries", _("Choose 1 to %(most)s deliveries.") % {"most": MAX_SELECTED})
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     check_enabled(endpoint)
     keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
     rows = Delivery.objects.for_actor(actor).filter(pk__in=keys, endpoint=endpoint).order_by("pk")
@@ -150,13 +142,13 @@ def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[s
 
 
 def _resend(delivery: Delivery, with_payload: set[Any]) -> bool:
-    if delivery.status in FINISHED:
+    if delivery.status in FINISHED_DELIVERIES:
         return delivery.event_id in with_payload and bool(claims.resend(delivery))
     return claims.send_now(delivery.pk)
 
 
 def _count_readable(actor: Actor, selection: ReplaySelection, rows: QuerySet[Delivery]) -> int:
-    """Count the rows, or raise Forbidden if the actor cannot read all of them or one of the selected types."""
+    """Count the rows, or raise Forbidden unless the actor can read them all and all selected event types."""
     require_scopes(actor, selection.event_types)
     hidden = types_hidden_from(actor, "event_type")
     if hidden is not None:
@@ -165,14 +157,14 @@ def _count_readable(actor: Actor, selection: ReplaySelection, rows: QuerySet[Del
 
 
 def _check_unfinished(endpoint: Endpoint) -> None:
-    """Raise Conflict at MAX_UNFINISHED jobs; approximate across endpoints, whose rows are locked separately."""
+    """Raise Conflict if the organization has MAX_UNFINISHED jobs; concurrent replays of endpoints can exceed this."""
     unfinished = ReplayJob.objects.unfinished().filter(organization_id=endpoint.organization_id)
     if unfinished.count() >= MAX_UNFINISHED:
         raise Conflict(_("%(most)s replays are running. Wait for one, or stop one.") % {"most": MAX_UNFINISHED})
 
 
-def _filters_of(job: ReplayJob) -> dict[str, list[Any]]:
-    """Return the filters that were set, as the audit log shows them."""
+def _audit_values(job: ReplayJob) -> dict[str, list[Any]]:
+    """Return the filters of the job that are set, as changes for the audit log."""
     chosen = {
         "since": format_timestamp(job.since),
         "until": format_timestamp(job.until),

@@ -13,7 +13,7 @@ from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
-from apps.webhooks.actions.rows import locked_endpoint
+from apps.webhooks.actions.rows import lock_endpoint
 from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointSecret
 
@@ -32,22 +32,22 @@ def add_secret(endpoint: Endpoint) -> str:
 def rotate_secret(
     *, actor: Actor, endpoint_id: str, expected: ExpectedVersion = ANY_VERSION, overlap_seconds: int = 86_400
 ) -> tuple[Endpoint, str]:
-    """Create a new signing secret; the old ones also sign until the overlap ends.
+    """Create a new signing secret; deliveries are also signed with the old ones until the overlap ends.
 
-    Without an overlap, headers that cannot be decrypted are cleared too: the way to repair an endpoint whose encryption
+    With an overlap of 0, headers that cannot be decrypted are cleared too, which repairs an endpoint whose encryption
     key is lost.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
         message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": MAX_OVERLAP_SECONDS}
         raise Invalid.field("overlap_seconds", message)
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
     now = timezone.now()
     overlap_end = now + timedelta(seconds=overlap_seconds)
     endpoint.secrets.filter(expires_at__lte=now).delete()
     endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=overlap_end)).update(expires_at=overlap_end)
-    # Every valid secret signs: the signature header must not grow with each rotation.
+    # Deliveries carry a signature for each valid secret, so their number is limited.
     older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MAX_SECRETS - 1 :]
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
@@ -62,9 +62,9 @@ def rotate_secret(
 
 @transaction.atomic
 def revoke_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
-    """Delete an older secret before its overlap ends; raise Conflict for the newest, as something has to sign."""
+    """Delete an older secret before its overlap ends; raise Conflict for the newest, which signs all deliveries."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    endpoint = locked_endpoint(actor, endpoint_id)
+    endpoint = lock_endpoint(actor, endpoint_id)
     secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)
     if secret.expires_at is None:
         raise Conflict(_("This is the newest secret. Rotate it instead: then the old one can be ended."))

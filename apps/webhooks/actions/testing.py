@@ -1,4 +1,4 @@
-"""The test inbox of an organization."""
+"""Create an organization's test inbox, and check URLs with a request."""
 
 import time
 import uuid
@@ -15,27 +15,28 @@ from apps.base.permissions import Permission
 from apps.base.rest.renderers import to_json
 from apps.base.timestamps import format_timestamp_ms
 from apps.webhooks.actions.checks import check_endpoint_limit, checked_url
-from apps.webhooks.actions.endpoints import add_endpoint
+from apps.webhooks.actions.endpoints import create_endpoint_rows
 from apps.webhooks.engine.messages import ACCEPT, USER_AGENT
 from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.sender import OutboundRequest, Sender
 from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Endpoint
+from apps.webhooks.types.catalogue import ALL_EVENTS
 from apps.webhooks.types.scopes import require_scopes
 
 PROBE_TYPE = "endpoint.check"
-# A user is waiting for the form.
+# Shorter than the timeout of deliveries, because a user waits for the result.
 MAX_SECONDS = 5
 
-INBOX_TYPES = ["*"]
+INBOX_TYPES = [ALL_EVENTS]
 
 
 @transaction.atomic
 def open_inbox(*, actor: Actor) -> Endpoint:
     """Return the organization's test inbox, creating one for all events if there is none.
 
-    It counts towards the endpoint limit. Its signing secret is not returned, as the portal verifies the signatures
-    itself; to verify them elsewhere, rotate the secret.
+    The inbox counts towards the endpoint limit. Its signing secret is not returned, as the page verifies signatures; to
+    verify them elsewhere, rotate the secret.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = Endpoint.objects.for_actor(actor).existing().filter(url=INBOX_URL)
@@ -43,18 +44,18 @@ def open_inbox(*, actor: Actor) -> Endpoint:
         return found
     require_scopes(actor, INBOX_TYPES)
     check_endpoint_limit(cast(uuid.UUID, actor.organization_id))
-    # Again, under the lock that the check took, so that two concurrent requests create one inbox.
+    # Queried again under the lock that ``check_endpoint_limit`` took, so that concurrent requests create one inbox.
     if found := rows.first():
         return found
-    endpoint, _secret = add_endpoint(actor, {"url": INBOX_URL, "event_types": INBOX_TYPES})
+    endpoint, _secret = create_endpoint_rows(actor, {"url": INBOX_URL, "event_types": INBOX_TYPES})
     return endpoint
 
 
 def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
     """Send one unsigned request to a URL and return its outcome; nothing is stored.
 
-    Raises Invalid on ``url`` if it could not be saved either. ``count`` is called right before the request and applies
-    the caller's rate limit, so that only requests that are sent count.
+    Raise Invalid on ``url`` if an endpoint could not have it. ``count`` is called right before the request and applies
+    the caller's rate limit, so that invalid URLs do not count.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     checked = checked_url(url)
@@ -64,7 +65,7 @@ def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
 
 
 def probe(url: str, organization_id: object) -> Outcome:
-    """POST an empty event without webhook headers, so that no server mistakes it for a real one."""
+    """POST an event without data and without webhook headers, so that no server mistakes it for a real one."""
     seconds = min(MAX_SECONDS, settings.WEBHOOK_TIMEOUT)
     body = to_json({"type": PROBE_TYPE, "timestamp": format_timestamp_ms(timezone.now()), "data": {}}).encode()
     headers = [("content-type", "application/json"), ("user-agent", f"{USER_AGENT} (check)"), *ACCEPT]

@@ -1,4 +1,4 @@
-"""Explanations on the admin pages of deliveries, events and endpoints: what happened to a webhook, and why."""
+"""Explain on the admin pages of deliveries, events and endpoints what happened to a webhook, and why."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,17 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from apps.audit.operator_admin import (
-    Cell,
-    Line,
-    Panel,
-    change_url,
-    changelist_url,
-    local_time_text,
-    table,
-)
+from apps.audit.operator_admin import Cell, Line, Panel, change_url, changelist_url, local_time_text, table
 from apps.webhooks.models import (
-    Attempt,
     Delivery,
     DeliveryStatus,
     Endpoint,
@@ -33,7 +24,7 @@ from apps.webhooks.types.catalogue import patterns_for
 from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, NEXT_REASONS, error_label, what_to_try
 
 MAX_SHOWN = 20
-# A due delivery waits no longer than this while workers keep up.
+# A delivery that has been due for longer than this is reported as late.
 LATE = timedelta(minutes=1)
 UNUSED_FIELDS = ("endpoint__headers", "endpoint__event_types")
 DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result", "created_at")
@@ -44,24 +35,24 @@ DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result
 
 def explain_delivery(delivery: Delivery) -> Iterator[Line]:
     """Explain the state of a delivery and its next step."""
-    facts = {
+    params = {
         "attempts": delivery.attempt_count,
         "result": result_of(delivery.last_error, delivery.last_status_code),
         "at": local_time_text(delivery.finished_at),
         "next": local_time_text(delivery.next_attempt_at),
     }
     if delivery.status == DeliveryStatus.SUCCEEDED:
-        yield Line("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % facts)
+        yield Line("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % params)
     elif delivery.status == DeliveryStatus.EXHAUSTED:
-        yield Line("bad", _("Failed permanently on %(at)s. Attempts: %(attempts)s. Last result: %(result)s.") % facts)
+        yield Line("bad", _("Failed permanently on %(at)s. Attempts: %(attempts)s. Last result: %(result)s.") % params)
     elif delivery.status == DeliveryStatus.DROPPED:
-        yield Line("bad", _("Discarded on %(at)s: the endpoint was deleted, or held events were discarded.") % facts)
+        yield Line("bad", _("Discarded on %(at)s: the endpoint was deleted, or held events were discarded.") % params)
     elif delivery.status == DeliveryStatus.HELD:
         yield Line("warn", _("On hold: it is sent once the endpoint is enabled and the organization is active."))
     elif delivery.status == DeliveryStatus.SENDING:
         yield Line("info", _("A worker is sending it now."))
     else:
-        yield from _explain_pending(delivery, facts)
+        yield from _explain_pending(delivery, params)
     last = delivery.attempts.order_by("-number").only("error", "status_code", "hint").first()
     if last is not None and last.error and delivery.status != DeliveryStatus.SUCCEEDED:
         advice = what_to_try(last.error, last.status_code, last.hint)
@@ -70,13 +61,13 @@ def explain_delivery(delivery: Delivery) -> Iterator[Line]:
         yield from (line for line in explain_endpoint(delivery.endpoint) if line.tone in ("bad", "warn"))
 
 
-def _explain_pending(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line]:
+def _explain_pending(delivery: Delivery, params: dict[str, Any]) -> Iterator[Line]:
     if delivery.attempt_count:
         why = NEXT_REASONS.get(delivery.next_attempt_reason, NEXT_REASONS["retry"])
         text = _("Attempts: %(attempts)s. Last result: %(result)s. Next attempt on %(next)s, %(why)s.")
-        yield Line("warn", text % {**facts, "why": why})
+        yield Line("warn", text % {**params, "why": why})
     else:
-        yield Line("info", _("Waiting for its first attempt, due on %(next)s.") % facts)
+        yield Line("info", _("Waiting for its first attempt, due on %(next)s.") % params)
     if delivery.next_attempt_at and delivery.next_attempt_at < timezone.now() - LATE:
         yield Line("bad", _("That is past: no worker has taken it yet."), changelist_url(WorkerBeat), _("Workers"))
 
@@ -92,11 +83,6 @@ def attempts_of(delivery: Delivery) -> Panel:
     rows = delivery.attempts.defer("response_body", "request_headers", "response_headers").order_by("-number")
     columns = ("number", "started_at", "result", "advice", "duration_ms", "address")
     return table(_("Attempts"), rows[:MAX_SHOWN], columns, empty=_("None was made."))
-
-
-def advice_for(attempt: Attempt) -> str:
-    """Return advice on a failed attempt."""
-    return what_to_try(attempt.error, attempt.status_code, attempt.hint)
 
 
 # An event
@@ -142,8 +128,7 @@ def endpoints_without(event: Event) -> Panel:
 
 
 def why_not_sent(event: Event, endpoint: Endpoint) -> str:
-    """Return why an endpoint has no delivery of an event."""
-    facts = {
+    params = {
         "created": local_time_text(endpoint.created_at),
         "changed": local_time_text(endpoint.updated_at),
         "deleted": local_time_text(endpoint.deleted_at),
@@ -153,15 +138,15 @@ def why_not_sent(event: Event, endpoint: Endpoint) -> str:
     if event.test:
         return _("A test goes to one endpoint only.")
     if endpoint.created_at > event.created_at:
-        return _("Created after the event, on %(created)s.") % facts
+        return _("Created after the event, on %(created)s.") % params
     if endpoint.deleted_at and endpoint.deleted_at <= event.created_at:
-        return _("Deleted before the event, on %(deleted)s.") % facts
+        return _("Deleted before the event, on %(deleted)s.") % params
     if not set(patterns_for(event.type)).intersection(endpoint.event_types):
-        return _("Not subscribed to %(type)s, but to: %(types)s.") % facts
+        return _("Not subscribed to %(type)s, but to: %(types)s.") % params
     if FanOutBatch.objects.filter(event=event).exists():
         return _("Its delivery is still being created.")
     if endpoint.updated_at > event.created_at:
-        return _("Subscribed now, but changed after the event, on %(changed)s. Its history says what changed.") % facts
+        return _("Subscribed now, but changed after the event, on %(changed)s. Its history says what changed.") % params
     return _("Its delivery is no longer kept.")
 
 
@@ -177,16 +162,16 @@ def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
         )
     elif endpoint.status == EndpointStatus.DISABLED:
         why = DISABLED_REASONS.get(endpoint.disabled_reason, endpoint.disabled_reason)
-        facts = {"at": local_time_text(endpoint.disabled_at), "why": why}
-        yield Line("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % facts, page, name)
+        params = {"at": local_time_text(endpoint.disabled_at), "why": why}
+        yield Line("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % params, page, name)
     elif endpoint.status == EndpointStatus.PAUSED:
-        facts = {"at": local_time_text(endpoint.paused_at), "who": endpoint.paused_by or "–"}
+        params = {"at": local_time_text(endpoint.paused_at), "who": endpoint.paused_by or "–"}
         text = _("The endpoint was paused on %(at)s by %(who)s. Its events are on hold.")
-        yield Line("warn", text % facts, page, name)
+        yield Line("warn", text % params, page, name)
     elif endpoint.health == EndpointHealth.FAILING:
-        facts = {"since": local_time_text(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
+        params = {"since": local_time_text(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
         text = _("The endpoint has been failing since %(since)s. Failures in a row: %(n)s.")
-        yield Line("warn", text % facts, page, name)
+        yield Line("warn", text % params, page, name)
     else:
         yield Line("ok", _("The endpoint is enabled and healthy."))
     organization = endpoint.organization
@@ -196,7 +181,6 @@ def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
 
 
 def state_of(endpoint: Endpoint) -> str:
-    """Return a short label of an endpoint's state."""
     if endpoint.deleted_at:
         return pgettext("endpoint", "Deleted")
     if endpoint.status == EndpointStatus.ENABLED:

@@ -1,4 +1,4 @@
-"""The operators' form of an event type: its schema must be valid, and its sample must match it."""
+"""The operators' form of an event type, which validates the schema and the sample."""
 
 from typing import Any, ClassVar
 
@@ -12,9 +12,9 @@ from apps.base.rest.renderers import to_json
 from apps.base.web.forms import PlainTextField
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
+from apps.webhooks.types.event_schemas import DIALECT
 from apps.webhooks.types.schemas import check_data, check_schema
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NEW_SCHEMA = {"$schema": DIALECT, "type": "object", "properties": {}, "required": []}
 
 
@@ -24,7 +24,7 @@ class JSONTextField(forms.JSONField):
     widget = forms.Textarea(attrs={"rows": 14, "cols": 80, "class": "vLargeTextField", "spellcheck": "false"})
 
     def to_python(self, value: Any) -> Any:
-        """Parse strict JSON: Python's own parser accepts NaN and repeated names."""
+        """Parse JSON strictly, because Python's parser accepts NaN and repeated names."""
         if self.disabled or not isinstance(value, str):
             return value
         try:
@@ -33,11 +33,11 @@ class JSONTextField(forms.JSONField):
             raise forms.ValidationError(str(error)) from None
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return submitted text unparsed, also when it isn't JSON."""
+        """Return submitted text unparsed, even if it isn't JSON."""
         return initial if self.disabled else data
 
     def prepare_value(self, value: Any) -> Any:
-        """Return submitted text as it is, and a stored value indented."""
+        """Return submitted text unchanged, and a stored value as indented JSON."""
         return value if isinstance(value, str) else to_json(value, indent=2)
 
 
@@ -49,8 +49,7 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
         help_text=_("Draft 2020-12. References may only point into the schema itself (#…). New events are held to it."),
     )
     sample = JSONTextField(
-        label=_("Sample of data"),
-        help_text=_("It must keep the schema. Test sends and the catalogue use it."),
+        label=_("Sample of data"), help_text=_("It must keep the schema. Test sends and the catalogue use it.")
     )
     replaced_by = forms.ChoiceField(label=_("Replaced by"), required=False)
 
@@ -78,11 +77,11 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
         return name
 
     def clean_schema(self) -> Any:
-        """Refuse an invalid schema, or one with external references."""
+        """Reject an invalid schema, or one with external references."""
         return self._checked("schema", check_schema)
 
     def clean(self) -> dict[str, Any]:
-        """Validate the sample against the schema; only a deprecated type can have a successor."""
+        """Validate the sample against the schema, and the fields that only a deprecated type can have."""
         values = super().clean() or {}
         if "schema" in values and "sample" in values:
             probe = EventType(name=values.get("name") or self.instance.name, schema=values["schema"])

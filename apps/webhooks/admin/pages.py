@@ -1,4 +1,4 @@
-"""Admin pages of webhooks; none of them shows a secret."""
+"""Admin pages of webhooks, which never show a secret."""
 
 import json
 from collections.abc import Sequence
@@ -32,11 +32,12 @@ from apps.webhooks.models import (
     WorkerBeat,
 )
 from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
+from apps.webhooks.view_models.failure_labels import what_to_try
 
 
 @admin.register(EventType)
 class EventTypeAdmin(AuditedAdmin):
-    """Event types; the portal's own are declared in code and read-only."""
+    """Event types; portal types are declared in code and read-only."""
 
     form = EventTypeForm
     audit_kind = "event_type"
@@ -61,11 +62,11 @@ class EventTypeAdmin(AuditedAdmin):
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
         """Return whether the type belongs to the host product."""
-        return obj is None or obj.origin == EventOrigin.HOST
+        return obj is None or obj.origin == EventOrigin.HOST_PRODUCT
 
     def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
-        """Return whether an operator added the type; the action refuses to delete one in use."""
-        is_built_in = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_PRODUCT_EVENTS)
+        """Return whether an operator added the type; deleting one in use raises an error in the action."""
+        is_built_in = obj is not None and (obj.origin != EventOrigin.HOST_PRODUCT or obj.name in HOST_PRODUCT_EVENTS)
         return super().has_delete_permission(request, obj) and not is_built_in
 
 
@@ -183,7 +184,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """Attempts, without headers and bodies: those belong to the customer."""
+    """Attempts, without headers and bodies, which can contain the customer's data."""
 
     list_display = ("started_at", "organization", "delivery_id", "number", "status_code", "error", "duration_ms")
     list_select_related = ("organization",)
@@ -201,7 +202,7 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what to try"))
     def advice(self, attempt: Attempt) -> str:
-        return answers.advice_for(attempt)
+        return what_to_try(attempt.error, attempt.status_code, attempt.hint)
 
 
 @admin.register(AttemptHour)
@@ -226,7 +227,7 @@ class ReplayJobAdmin(ReadOnlyAdmin):
 
 @admin.register(DeliveryBalance)
 class DeliveryBalanceAdmin(ReadOnlyAdmin):
-    """Totals of accepted deliveries by state; ``missing`` is 0 unless something was lost."""
+    """Accepted deliveries by state; ``missing`` is 0 unless deliveries were lost."""
 
     list_display = (
         *("organization", "accepted", "delivered", "waiting", "sending", "held", "exhausted", "dropped", "missing"),
@@ -238,7 +239,7 @@ class DeliveryBalanceAdmin(ReadOnlyAdmin):
 
 @admin.register(WorkerBeat)
 class WorkerBeatAdmin(ReadOnlyAdmin):
-    """Workers of the last day with their latest heartbeat."""
+    """Workers of the last day, with the time of their last heartbeat."""
 
     list_display = ("name", "started_at", "beat_at")
 
@@ -252,14 +253,14 @@ class EngineTotalAdmin(ReadOnlyAdmin):
 
 @admin.register(SweepPlace)
 class SweepPlaceAdmin(ReadOnlyAdmin):
-    """Positions of the retention and rollup sweeps."""
+    """Cursors of the retention and rollup jobs."""
 
     list_display = ("name", "place", "again_at")
 
 
 @admin.register(FanOutBatch)
 class FanOutBatchAdmin(ReadOnlyAdmin):
-    """Deliveries not yet created, of events that match very many endpoints."""
+    """Batches of deliveries that are not created yet, of events that match very many endpoints."""
 
     list_display = ("event", "organization", "size")
     list_select_related = ("event", "organization")

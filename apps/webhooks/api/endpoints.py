@@ -29,7 +29,7 @@ from apps.webhooks.api.event_serializers import EventTypeSerializer
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
 
 
-def endpoints_of(request: ApiRequest) -> EndpointQuerySet:
+def visible_endpoints(request: ApiRequest) -> EndpointQuerySet:
     """Return the endpoints that the caller can see, oldest first."""
     return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
 
@@ -66,7 +66,7 @@ class Endpoints(PortalView):
 
     @serves(operations.LIST_ENDPOINTS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
+        response = self.offset_page(request, visible_endpoints(request), lambda endpoint: endpoint)
         response.data = _write(response.data)
         return response
 
@@ -82,18 +82,18 @@ class OneEndpoint(PortalView):
 
     @serves(operations.GET_ENDPOINT, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        return endpoint_response(endpoints_of(request).with_public_id(id))
+        return endpoint_response(visible_endpoints(request).with_public_id(id))
 
     @serves(operations.UPDATE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
-        endpoints_of(request).with_public_id(id)
+        visible_endpoints(request).with_public_id(id)
         body, expected = self.validated(request, UpdateWebhookEndpointBody), self.expected(request)
         endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
         return endpoint_response(endpoint)
 
     @serves(operations.DELETE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        endpoints_of(request).with_public_id(id)
+        visible_endpoints(request).with_public_id(id)
         actions.delete_endpoint(actor=request.actor, endpoint_id=id, expected=self.expected(request))
         return Response(status=204)
 
@@ -103,7 +103,7 @@ class TestEndpoint(PortalView):
 
     @serves(operations.TEST_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        endpoints_of(request).with_public_id(id)
+        visible_endpoints(request).with_public_id(id)
         body = self.validated(request, TestWebhookEndpointBody)
         delivery = actions.send_test(actor=request.actor, endpoint_id=id, **body)
         return Response(DeliverySerializer.write(delivery), status=202)
@@ -114,7 +114,7 @@ class PauseEndpoint(PortalView):
 
     @serves(operations.PAUSE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        endpoints_of(request).with_public_id(id)
+        visible_endpoints(request).with_public_id(id)
         self.validated(request, EmptyBody)
         expected = self.expected(request)
         return endpoint_response(actions.pause_endpoint(actor=request.actor, endpoint_id=id, expected=expected))
@@ -125,7 +125,7 @@ class EnableEndpoint(PortalView):
 
     @serves(operations.ENABLE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        endpoints_of(request).with_public_id(id)
+        visible_endpoints(request).with_public_id(id)
         body, expected = self.validated(request, EnableWebhookEndpointBody), self.expected(request)
         return endpoint_response(
             actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
@@ -137,7 +137,7 @@ class RotateSecret(PortalView):
 
     @serves(operations.ROTATE_SECRET, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        endpoints_of(request).with_public_id(id)
+        visible_endpoints(request).with_public_id(id)
         body, expected = self.validated(request, RotateWebhookSecretBody), self.expected(request)
         endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
         return Response(_write([endpoint], secret=secret)[0])

@@ -38,7 +38,7 @@ READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 # Events
 
 
-def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
+def visible_events(request: ApiRequest) -> OrgQuerySet[Event]:
     """Return the events that the caller can see, without tests."""
     return Event.objects.for_actor(request.actor).filter(test=False)
 
@@ -55,7 +55,7 @@ class Events(PortalView):
 
     @serves(operations.LIST_EVENTS, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        rows = events_of(request).defer("body").filter(_span(request))
+        rows = visible_events(request).defer("body").filter(_period_filter(request))
         names, hidden = type_parameter(request, "type"), types_hidden_from(request.actor, "type")
         rows = rows if hidden is None else rows.exclude(hidden)
         return self.cursor_page(request, rows.filter(_one_of("type", names)), EventSerializer.write)
@@ -82,7 +82,7 @@ class OneEvent(PortalView):
 
     @serves(operations.GET_EVENT, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        event: Event = events_of(request).with_public_id(id)
+        event: Event = visible_events(request).with_public_id(id)
         require_scopes(request.actor, [event.type])
         return Response(EventWithDataSerializer.write(event))
 
@@ -90,7 +90,7 @@ class OneEvent(PortalView):
 # Deliveries
 
 
-def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
+def visible_deliveries(request: ApiRequest) -> OrgQuerySet[Delivery]:
     """Return the deliveries that the caller can see, with the columns that ``DeliverySerializer`` needs."""
     rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
     return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
@@ -101,9 +101,10 @@ class Deliveries(PortalView):
 
     @serves(operations.LIST_DELIVERIES, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        rows, hidden = deliveries_of(request).filter(_filters(request)), types_hidden_from(request.actor, "event_type")
+        rows = visible_deliveries(request).filter(_filters(request))
+        hidden = types_hidden_from(request.actor, "event_type")
         if hidden is not None:
-            # A test carries the sample of its type, which every key can read.
+            # Tests contain the sample of their event type, which every key can read.
             rows = rows.exclude(hidden, test=False)
         return self.cursor_page(request, rows, DeliverySerializer.write)
 
@@ -121,7 +122,7 @@ def _filters(request: ApiRequest) -> Q:
         _one_of("status", choice_list_parameter(request, "status", DeliveryStatus.values))
     )
     condition &= _one_of("event_type", type_parameter(request, "event_type"))
-    return condition & _span(request)
+    return condition & _period_filter(request)
 
 
 def _one_of(column: str, values: list[str]) -> Q:
@@ -129,7 +130,7 @@ def _one_of(column: str, values: list[str]) -> Q:
     return reduce(or_, (Q(**{column: value}) for value in values), Q())
 
 
-def _span(request: ApiRequest) -> Q:
+def _period_filter(request: ApiRequest) -> Q:
     """Match the requested period by time and by key: keys are ordered by time, so this bounds the index scan."""
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     condition = Q()
@@ -156,7 +157,7 @@ class RetryDelivery(PortalView):
 
     @serves(operations.RETRY_DELIVERY, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        deliveries_of(request).with_public_id(id)
+        visible_deliveries(request).with_public_id(id)
         self.validated(request, EmptyBody)
         delivery = actions.retry_delivery(actor=request.actor, delivery_id=id)
         return Response(DeliverySerializer.write(delivery), status=202)

@@ -1,4 +1,4 @@
-"""Operations of the webhooks API: bodies, responses, parameters and errors."""
+"""Declare the operations of the webhooks API: bodies, responses, parameters and errors."""
 
 from apps.base.rest.fields import Choice, Id, StrictString
 from apps.base.rest.operations import (

@@ -31,7 +31,7 @@ class ReplayEndpoint(PortalView):
         return Response(ReplaySerializer.write(job), status=202)
 
 
-def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
+def visible_replays(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
     """Return the replays that the caller can see, with their endpoints."""
     return ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
 
@@ -41,7 +41,7 @@ class Replays(PortalView):
 
     @serves(operations.LIST_REPLAYS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        return self.cursor_page(request, replays_of(request), ReplaySerializer.write)
+        return self.cursor_page(request, visible_replays(request), ReplaySerializer.write)
 
 
 class OneReplay(PortalView):
@@ -49,7 +49,7 @@ class OneReplay(PortalView):
 
     @serves(operations.GET_REPLAY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        job: ReplayJob = replays_of(request).with_public_id(id)
+        job: ReplayJob = visible_replays(request).with_public_id(id)
         return ObjectResponse(ReplaySerializer.write(job), job.version)
 
 
@@ -58,7 +58,7 @@ class CancelReplay(PortalView):
 
     @serves(operations.CANCEL_REPLAY, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        replays_of(request).with_public_id(id)
+        visible_replays(request).with_public_id(id)
         self.validated(request, EmptyBody)
         job = actions.cancel_replay(actor=request.actor, replay_id=id, expected=self.expected(request))
         return ObjectResponse(ReplaySerializer.write(job), job.version)

@@ -1,7 +1,7 @@
-"""Compares this machine's clock with the database's, which is authoritative.
+"""Compare this machine's clock with the database's, which is authoritative.
 
-Due times, leases and retries use the database's time. Signatures carry it too, because endpoints reject timestamps that
-are more than five minutes off. A machine whose clock is off says so in its log and as a metric.
+Due times, leases and retries use the database's time. So do signatures, because endpoints reject timestamps that are
+more than five minutes off. A difference of more than MAX_OFFSET_SECONDS is logged and exported as a metric.
 """
 
 import logging
@@ -30,7 +30,7 @@ def now() -> datetime:
 
 
 def check() -> float:
-    """Compare the clocks, log an alarm where they are more than 3 s apart, and return the offset in seconds."""
+    """Compare the clocks, log an error if they are more than 3 s apart, and return the offset in seconds."""
     global _offset
     _offset = measure()
     _log_alarm()
@@ -40,8 +40,8 @@ def check() -> float:
 def measure() -> float:
     """Return how many seconds this machine is ahead, to within half the query's duration."""
     before = time.time()
-    theirs = database_seconds()
-    return (before + time.time()) / 2 - theirs
+    database_time = database_seconds()
+    return (before + time.time()) / 2 - database_time
 
 
 def _log_alarm() -> None:

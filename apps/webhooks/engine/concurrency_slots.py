@@ -1,9 +1,9 @@
-"""How a worker shares its request slots among endpoints, so that endpoints that hang do not delay the others.
+"""Share a worker's request slots among endpoints, so that endpoints that hang do not delay the others.
 
-Two rules. An endpoint always gets its first slot, and further ones only up to a quarter of the free slots: however many
-hang, some slots stay free (dynamic thresholds, Choudhury and Hahne 1998). And slow endpoints share two fifths of the
-slots: those whose last attempts failed (``is_failing`` of the claim), and those with a request in flight here for more
-than a second.
+There are two rules. An endpoint always gets its first slot, and further ones only up to a quarter of the free slots:
+however many endpoints hang, some slots stay free (dynamic thresholds, Choudhury and Hahne 1998). And slow endpoints
+together get at most two fifths of the slots. An endpoint is slow if its last attempts failed (``is_failing``), or if
+this worker has had a request to it in flight for more than a second.
 """
 
 import time
@@ -13,16 +13,17 @@ from collections.abc import Iterator
 
 from apps.webhooks.engine.claims import ClaimedDelivery
 
-# Of the free slots, for one endpoint; of all slots, for the slow endpoints together.
+# The share of the free slots for one endpoint, and of all slots for the slow endpoints together.
 MAX_ENDPOINT_SHARE = 0.25
 MAX_SLOW_SHARE = 0.4
 SLOW_SECONDS = 1.0
 
 
 class ConcurrencySlots:
-    """Deliveries that this worker claimed: waiting for a slot, or in flight.
+    """Deliveries that this worker claimed and that wait for a slot or are in flight.
 
-    The sending thread moves them; the database loop adds them and reads copies, each made in one atomic step.
+    The database loop adds deliveries; the sending thread starts and releases them. Methods that the database loop calls
+    read a copy of each collection, which is made in one atomic step.
     """
 
     def __init__(self, limit: int) -> None:
@@ -30,7 +31,7 @@ class ConcurrencySlots:
         self._waiting: deque[tuple[float, ClaimedDelivery]] = deque()
         # By start time, oldest first.
         self._in_flight: dict[ClaimedDelivery, float] = {}
-        self._of_endpoint: dict[uuid.UUID, int] = {}
+        self._in_flight_by_endpoint: dict[uuid.UUID, int] = {}
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_flight)
@@ -56,23 +57,23 @@ class ConcurrencySlots:
                 self._waiting.append(each)
 
     def _has_slot(self, endpoint_id: uuid.UUID) -> bool:
-        held = self._of_endpoint.get(endpoint_id, 0)
+        held = self._in_flight_by_endpoint.get(endpoint_id, 0)
         return not held or held < MAX_ENDPOINT_SHARE * (self.limit - len(self._in_flight))
 
     def start(self, claimed: ClaimedDelivery) -> None:
         """Occupy a slot when the request starts."""
         self._in_flight[claimed] = time.monotonic()
         endpoint = claimed.endpoint.id
-        self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) + 1
+        self._in_flight_by_endpoint[endpoint] = self._in_flight_by_endpoint.get(endpoint, 0) + 1
 
     def release(self, claimed: ClaimedDelivery) -> None:
         """Free the slot of a finished delivery, if it had one."""
         if self._in_flight.pop(claimed, None) is None:
             return
         endpoint = claimed.endpoint.id
-        self._of_endpoint[endpoint] -= 1
-        if not self._of_endpoint[endpoint]:
-            del self._of_endpoint[endpoint]
+        self._in_flight_by_endpoint[endpoint] -= 1
+        if not self._in_flight_by_endpoint[endpoint]:
+            del self._in_flight_by_endpoint[endpoint]
 
     def pop_waiting(self) -> Iterator[ClaimedDelivery]:
         """Remove and yield the deliveries that wait for a slot."""
@@ -87,5 +88,5 @@ class ConcurrencySlots:
     def slow_slots_left(self, slow: set[uuid.UUID]) -> int:
         """Return how many more deliveries to slow endpoints this worker can claim."""
         held = [*list(self._in_flight), *(each for _at, each in list(self._waiting))]
-        of_slow = sum(each.endpoint.is_failing or each.endpoint.id in slow for each in held)
-        return max(0, int(self.limit * MAX_SLOW_SHARE) - of_slow)
+        slow_count = sum(each.endpoint.is_failing or each.endpoint.id in slow for each in held)
+        return max(0, int(self.limit * MAX_SLOW_SHARE) - slow_count)

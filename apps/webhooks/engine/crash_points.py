@@ -1,7 +1,7 @@
 """Named points at which fault-injection tests kill the process, as if the machine lost power.
 
-``PORTAL_CRASH_AT`` names one point and works only with ``PORTAL_FAULTS=1``. ``PORTAL_LEASE_MARGIN`` then also shortens
-the lease, so that tests need not wait for it. A point is a comparison where it is reached: ``if CRASH_AT == "…"``.
+The environment variable ``PORTAL_CRASH_AT`` names one point and works only with ``PORTAL_FAULTS=1``. With it,
+``PORTAL_LEASE_MARGIN`` shortens the lease, so that tests run faster. The code at each point is ``if CRASH_AT == "…"``.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 
 _ALLOWED = os.environ.get("PORTAL_FAULTS") == "1"
 CRASH_AT = os.environ.get("PORTAL_CRASH_AT", "") if _ALLOWED else ""
-# How long a lease lasts beyond the timeout of one request.
+# The time that a lease lasts beyond the timeout of one request.
 LEASE_MARGIN_SECONDS = float(os.environ.get("PORTAL_LEASE_MARGIN", "15")) if _ALLOWED else 15.0
 
 

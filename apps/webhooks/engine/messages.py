@@ -1,4 +1,4 @@
-"""Builds the signed request of a claimed delivery, and the masked headers that are stored with the attempt."""
+"""Build the signed request of a claimed delivery, and the masked headers that are stored with the attempt."""
 
 import json
 import uuid
@@ -15,13 +15,13 @@ from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
 
 USER_AGENT = f"IntegrationsPortal/{settings.VERSION}"
-# Firewalls in front of endpoints reject requests without Accept. "identity": the response is stored as it is.
+# Some firewalls reject requests without Accept. With "identity" the response is stored uncompressed.
 ACCEPT = (("accept", "*/*"), ("accept-encoding", "identity"))
 HEADERS_FIELD, SECRET_FIELD = "headers", "secret"
 
 
 def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
-    """Return the signed request. Raises CannotDecrypt where a secret or the headers cannot be decrypted.
+    """Return the signed request. Raise CannotDecrypt if a secret or the headers cannot be decrypted.
 
     ``timestamp`` is the time of the attempt in whole seconds since 1970.
     """

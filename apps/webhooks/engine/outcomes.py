@@ -33,13 +33,13 @@ NO_TIMINGS: Timings = {"dns": None, "connect": None, "tls": None, "first_byte": 
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of one attempt, ready to be recorded; a success when ``error`` is None.
+    """The result of one attempt, ready to be recorded; a success if ``error`` is None.
 
-    ``hint`` names the cause of an error (``failure_causes.py``; for DNS, the resolver). ``timings_ms`` has the duration
-    of each phase, None for one that did not happen. ``retry_after`` is in seconds. ``refused``: the policy does not
-    allow the address; nothing was sent, and address and timings are left out, so that attempts cannot be used to map a
-    private network. ``is_answered``: the other side responded, if only by refusing the connection, so there is a
-    network; it is not recorded.
+    ``hint`` names the cause of an error (``failure_causes.py``, or the resolver for DNS). ``timings_ms`` has the
+    duration of each phase, or None if the phase did not happen. ``retry_after`` is in seconds. With ``refused``, the
+    policy does not allow the address: nothing was sent, and address and timings are left out, so that attempts cannot
+    be used to map a private network. With ``has_network_response``, the server or a name server responded, if only by
+    refusing the connection, so this machine has a network; this field is not recorded.
     """
 
     token: Any
@@ -54,7 +54,7 @@ class Outcome:
     truncated: bool = False
     retry_after: float | None = None
     refused: bool = False
-    is_answered: bool = False
+    has_network_response: bool = False
 
     @property
     def gone(self) -> bool:
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def refused_outcome(token: Any) -> Outcome:
-    """Return the outcome for an address that the policy refuses, which looks like a closed port."""
+    """Return the outcome for an address that the policy refuses; it is the same as for a closed port."""
     return Outcome(token, error="connection_failed", hint="no_connection", refused=True)
 
 
@@ -88,11 +88,11 @@ def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int
         response_body=body,
         truncated=is_truncated,
         retry_after=_retry_after(headers) if error else None,
-        is_answered=_is_answered(handle, error),
+        has_network_response=_has_network_response(handle, error),
     )
 
 
-def _is_answered(handle: GuardedHandle, error: str | None) -> bool:
+def _has_network_response(handle: GuardedHandle, error: str | None) -> bool:
     if error == "connection_failed":
         return bool(handle.curl.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED)
     return error != "dns_failed"
@@ -103,7 +103,7 @@ def _timings(handle: GuardedHandle, dns_ms: int | None) -> Timings:
     getinfo = handle.curl.getinfo
     connected = getinfo(pycurl.CONNECT_TIME_T)
     secured = getinfo(pycurl.APPCONNECT_TIME_T)
-    # curl also sets this where it gave up without receiving a byte.
+    # curl also sets this time if it gave up without receiving a byte.
     first = getinfo(pycurl.STARTTRANSFER_TIME_T) if handle.header_bytes else 0
     total = getinfo(pycurl.TOTAL_TIME_T)
     return {
@@ -125,7 +125,7 @@ def _retry_after(headers: list[tuple[str, str]]) -> float | None:
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:
-    """Return the wait in seconds of a Retry-After value, at most a day; None where it is invalid.
+    """Return the wait in seconds of a Retry-After value, at most a day, or None if it is invalid.
 
     Source: RFC 9110 section 10.2.3.
     """
@@ -144,7 +144,7 @@ def parse_http_date(value: str, now: datetime) -> datetime | None:
         return None
     year = int(match["year"])
     if len(match["year"]) == 2:
-        # RFC 9110: two digits that seem over 50 years ahead mean the past century.
+        # RFC 9110: a two-digit year that appears to be more than 50 years ahead belongs to the past century.
         year += now.year // 100 * 100
         year -= 100 if year > now.year + 50 else 0
     month = _MONTHS.index(match["month"].lower()) + 1

@@ -1,4 +1,4 @@
-"""Records outcomes: the next state of deliveries, their attempts, and the health of endpoints."""
+"""Record outcomes: the next state of deliveries, their attempts, and the health of endpoints."""
 
 import logging
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from apps.webhooks.engine.claims import ClaimedDelivery, Result
 from apps.webhooks.engine.crash_points import CRASH_AT, crash
 from apps.webhooks.engine.network_watch import NetworkWatch, is_unreached
 from apps.webhooks.engine.outcomes import Outcome
-from apps.webhooks.engine.retry_schedule import retry_delay, spread
+from apps.webhooks.engine.retry_schedule import retry_delay, with_jitter
 from apps.webhooks.models import DeliveryStatus
 from apps.webhooks.stats import counters
 
@@ -36,7 +36,7 @@ class FinishedAttempt:
 
 @dataclass(slots=True)
 class Counts:
-    """Attempts that this process recorded since its start."""
+    """The number of attempts that this process recorded since its start, by result."""
 
     succeeded: int = 0
     failed: int = 0
@@ -53,11 +53,11 @@ class Recorder:
         self._network = NetworkWatch(endpoint_health.responded_recently)
 
     def record(self, batch: list[FinishedAttempt]) -> None:
-        """Store the results of a batch; those whose lease another worker took over are only counted."""
-        for ended in batch:
-            self._network.add(ended.claimed.endpoint.url, ended.claimed.endpoint.id, ended.outcome)
+        """Store the results of a batch; results whose lease has passed to another worker are only counted."""
+        for attempt in batch:
+            self._network.add(attempt.claimed.endpoint.url, attempt.claimed.endpoint.id, attempt.outcome)
         has_network = not self._network.is_down()
-        results = [(ended, _result(ended, has_network)) for ended in batch]
+        results = [(attempt, _result(attempt, has_network)) for attempt in batch]
         if CRASH_AT == "before_record":
             crash()
         finished = _finish([result for _ended, result in results])
@@ -70,7 +70,7 @@ class Recorder:
         self._update_health(recorded)
 
     def _update_health(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
-        """Update endpoint health. An error is only logged: the records stay, and the next failure makes up for it."""
+        """Update endpoint health; only log an error, as the attempts are recorded and later ones update the health."""
         try:
             endpoint_health.update_health(endpoint_health.tally_attempts(_counted_attempts(recorded)))
         except DatabaseError:
@@ -87,17 +87,17 @@ class Recorder:
 
 def _counted_attempts(recorded: list[tuple[FinishedAttempt, Result]]) -> list[tuple[Any, ...]]:
     attempts = []
-    for ended, result in recorded:
-        endpoint = ended.claimed.endpoint
-        if not ended.claimed.test and not result.uncounted:
+    for attempt, result in recorded:
+        endpoint = attempt.claimed.endpoint
+        if not attempt.claimed.test and not result.uncounted:
             target = endpoint_health.AttemptTarget(endpoint.id, endpoint.url)
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
-            attempts.append((target, not result.error, is_exhausted, ended.outcome.gone))
+            attempts.append((target, not result.error, is_exhausted, attempt.outcome.gone))
     return attempts
 
 
-def _result(ended: FinishedAttempt, has_network: bool) -> Result:
-    claimed, outcome = ended.claimed, ended.outcome
+def _result(attempt: FinishedAttempt, has_network: bool) -> Result:
+    claimed, outcome = attempt.claimed, attempt.outcome
     status, wait, reason, uncounted = _next_state(claimed, outcome, has_network)
     return Result(
         claimed=claimed,
@@ -111,7 +111,7 @@ def _result(ended: FinishedAttempt, has_network: bool) -> Result:
         address=outcome.address or "",
         duration_ms=None if outcome.refused else outcome.duration_ms,
         timings_ms=dict(outcome.timings_ms),
-        request_headers=ended.headers,
+        request_headers=attempt.headers,
         response_headers=outcome.response_headers,
         response_body=outcome.response_body,
         truncated=outcome.truncated,
@@ -119,17 +119,17 @@ def _result(ended: FinishedAttempt, has_network: bool) -> Result:
 
 
 def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -> tuple[str, float | None, str, int]:
-    """Return status, wait in seconds, its reason, and 1 where the attempt failed on this side and does not count."""
+    """Return status, wait in seconds, reason of the wait, and 1 if the cause was on this side, so it does not count."""
     if outcome.error is None:
         return DeliveryStatus.SUCCEEDED, None, "", 0
     if outcome.error == "shutdown":
-        wait: float | None = spread(CANNOT_DECRYPT_WAIT_SECONDS) if outcome.hint == CANNOT_DECRYPT else 0.0
+        wait: float | None = with_jitter(CANNOT_DECRYPT_WAIT_SECONDS) if outcome.hint == CANNOT_DECRYPT else 0.0
         return DeliveryStatus.PENDING, wait, "shutdown", 1
     if claimed.test:
         return DeliveryStatus.EXHAUSTED, None, "", 0
     if is_unreached(outcome) and not has_network:
-        return DeliveryStatus.PENDING, spread(_no_network_wait(claimed.uncounted)), "no_network", 1
-    wait = retry_delay(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
+        return DeliveryStatus.PENDING, with_jitter(_no_network_wait(claimed.uncounted)), "no_network", 1
+    wait = retry_delay(claimed.counted_attempts, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
     if wait is None:
         return DeliveryStatus.EXHAUSTED, None, "", 0
     is_retry_after = outcome.retry_after is not None and wait <= outcome.retry_after
@@ -144,7 +144,7 @@ def _finish(results: list[Result]) -> set[Any]:
     try:
         return claims.finish(results)
     except (DataError, IntegrityError):
-        # One record that the database rejects must not prevent the others from being written.
+        # One result that the database rejects must not prevent the others from being stored.
         logger.exception("a batch of %d results was refused; writing them one by one", len(results))
         return set().union(*(_finish_one(result) for result in results))
 

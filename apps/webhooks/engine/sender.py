@@ -1,6 +1,6 @@
-"""Many concurrent POSTs on one thread: curl multi for requests, c-ares for name lookups, one poll for both.
+"""Send many concurrent POSTs on one thread: curl multi for requests, c-ares for name lookups, one poll for both.
 
-Longer than 300 lines because everything here is one event loop over the same few tables.
+Longer than 300 lines because it is one event loop over shared tables of transfers and lookups.
 """
 
 import select
@@ -36,14 +36,14 @@ from apps.base.outbound import (
 
 from .outcomes import NO_TIMINGS, Outcome, read_outcome, refused_outcome
 
-# curl lists its sockets in an fd_set, which ends at 1024: those beyond are only polled every 50 ms.
+# curl lists its sockets in an fd_set of at most 1024 descriptors; higher ones are only polled every 50 ms.
 MAX_CONCURRENT_REQUESTS = 400
 MAX_ROUTES = 4096
 # Timeouts of curl and c-ares are checked at least this often.
 MAX_WAIT_SECONDS = 0.05
-# Responses that take longer than this are checked for floods, this often.
+# How often responses are checked for endless data, and after which time for the first time.
 FLOOD_CHECK_SECONDS = 0.1
-_LOST = frozenset({pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING})
+_CONNECTION_LOST = frozenset({pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class OutboundRequest:
 
 @dataclass(slots=True, eq=False)
 class _Route:
-    """A parsed URL, with the result of the address check of its last DNS answer."""
+    """A parsed URL, and the result of the address check for its last DNS answer."""
 
     target: Target
     literal_answer: DnsResult | None
@@ -72,7 +72,7 @@ class _Route:
     resolve_entry: str = ""
 
     def allows(self, answer: DnsResult, policy: AddressPolicy) -> bool:
-        """Return whether the policy allows every address of the answer; one refused address refuses all."""
+        """Return whether the policy allows every address of the answer."""
         if answer is not self.checked:
             refusals = [policy.refusal(address, self.target.port) for address in answer.addresses]
             self.is_allowed = not any(refusals)
@@ -98,9 +98,9 @@ class _Transfer:
 
 
 class Sender:
-    """Send requests only to addresses that the policy allows. Used by one thread, except ``wake``.
+    """Sends requests, only to addresses that the policy allows. Used by one thread, except ``wake``.
 
-    ``submit`` never blocks and raises nothing about the request itself: ``poll`` returns an Outcome for each.
+    ``submit`` never blocks and never raises an error about the request itself: ``poll`` returns an Outcome for each.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Sender:
         return len(self._sending) + len(self._resolving) + len(self._finished)
 
     def submit(self, request: OutboundRequest) -> None:
-        """Start a request. Raises RuntimeError when ``max_in_flight`` are in flight."""
+        """Start a request. Raise RuntimeError if ``max_in_flight`` requests are in flight."""
         if self.in_flight >= self.max_in_flight:
             raise RuntimeError("too many requests in flight: poll first")
         try:
@@ -204,7 +204,7 @@ class Sender:
         return route
 
     def _start(self, transfer: _Transfer) -> None:
-        """Connect to an IP address at once; look up a name first."""
+        """Connect if the URL has an IP address; otherwise look up the name first."""
         if transfer.route.literal_answer is not None:
             self._connect(transfer, transfer.route.literal_answer)
             return
@@ -237,7 +237,7 @@ class Sender:
         self._has_new_transfer = True
 
     def _advance(self) -> None:
-        """Run what can run without waiting, and collect finished transfers."""
+        """Advance lookups and transfers without waiting, and collect finished transfers."""
         if self._resolving:
             self._process_lookups()
         if self._sending:
@@ -259,7 +259,7 @@ class Sender:
                 self._end_transfer(curl.handle, error)
 
     def _stop_floods(self, now: float) -> None:
-        """Abort responses that keep sending without ever completing; curl itself would read until the timeout."""
+        """Abort responses that send data without completing, which curl itself would read until the timeout."""
         if now - self._floods_checked_at < FLOOD_CHECK_SECONDS:
             return
         self._floods_checked_at = now
@@ -281,7 +281,7 @@ class Sender:
         self._release(handle)
 
     def _release(self, handle: GuardedHandle) -> None:
-        """Reuse the handle. curl keeps its connection open for the next request to that host."""
+        """Make the handle available for reuse; curl keeps its connection open for the next request to that host."""
         del self._sending[handle]
         if handle.connected_address:
             self._idle_connections.watch(handle.curl.getinfo(pycurl.ACTIVESOCKET))
@@ -316,7 +316,7 @@ class Sender:
         milliseconds = seconds * 1000 if curl_ms < 0 else min(seconds * 1000, curl_ms)
         reader = self._wake_reader.fileno()
         poller.register(reader, select.POLLIN)
-        # Rounded up: a wait of 0.4 ms would otherwise become a busy loop.
+        # Rounded up, as a wait of 0.4 ms would otherwise become a busy loop.
         if not any(descriptor == reader for descriptor, _event in poller.poll(ceil(milliseconds))):
             return False
         with suppress(BlockingIOError):
@@ -332,15 +332,15 @@ class Sender:
 
 
 def _is_stale_connection(handle: GuardedHandle, curl_error: int) -> bool:
-    """Return whether curl tried only idle connections and the server had closed each of them.
+    """Return whether curl tried only idle connections, all of which the server had closed.
 
-    curl itself retries on the next idle connection, but only a few times, and a server can close many at once.
+    curl itself retries with the next idle connection, but only a few times, and a server can close many at once.
     """
-    return curl_error in _LOST and not handle.connected_address and not handle.header_bytes
+    return curl_error in _CONNECTION_LOST and not handle.connected_address and not handle.header_bytes
 
 
 def _failure(token: Any, error: str, transfer: _Transfer | None = None, hint: str = "") -> Outcome:
     """Return the outcome of a request that failed before curl or was aborted."""
-    spent = transfer.milliseconds() if transfer else 0
-    timings = NO_TIMINGS | {"dns": transfer.dns_ms if transfer else None, "total": spent}
-    return Outcome(token, error=error, hint=hint, timings_ms=timings, duration_ms=spent)
+    elapsed_ms = transfer.milliseconds() if transfer else 0
+    timings = NO_TIMINGS | {"dns": transfer.dns_ms if transfer else None, "total": elapsed_ms}
+    return Outcome(token, error=error, hint=hint, timings_ms=timings, duration_ms=elapsed_ms)

@@ -19,7 +19,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class SignatureRefused(ValueError):
-    """The message has no valid signature; the text is a sentence that says why."""
+    """The message has no valid signature; the exception's text is a sentence with the reason."""
 
 
 def new_secret() -> str:
@@ -62,14 +62,14 @@ def verify(
     """
     message_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
-    offered = headers.get("webhook-signature", "").split(" ")
-    if not message_id or not timestamp or not any(offered):
+    signatures = headers.get("webhook-signature", "").split(" ")
+    if not message_id or not timestamp or not any(signatures):
         raise SignatureRefused("A webhook-id, webhook-timestamp or webhook-signature header is missing.")
     _check_age(timestamp, time.time() if now is None else now, tolerance_seconds)
     content = _signed_content(message_id, timestamp, body)
     expected = [_signature(key, content).encode() for key in keys]
-    # A list, not a generator: the duration must not reveal which signature matched.
-    matches = [hmac.compare_digest(each.encode(), good) for each in offered for good in expected]
+    # A list and not a generator, so that the duration does not reveal which signature matched.
+    matches = [hmac.compare_digest(each.encode(), good) for each in signatures for good in expected]
     if not any(matches):
         raise SignatureRefused("No signature matches: another secret, or the body was changed on the way.")
 

@@ -1,4 +1,4 @@
-"""Helpers for raw SQL: times as Django stores them in SQLite, version 7 UUIDs, prepared statements.
+"""Raw SQL: times as Django stores them in SQLite, UUIDs of version 7, and prepared statements.
 
 In SQLite, Django stores a datetime as text ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC and a UUID as 32 hex digits.
 """
@@ -10,21 +10,22 @@ import psycopg
 from django.db import connection
 
 
-def as_text(value: datetime) -> str:
+def sqlite_time(value: datetime) -> str:
     """Format a datetime as stored in SQLite, always with six digits, so that texts sort like times."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def from_text(value: str | datetime | None) -> datetime | None:
-    """Parse a datetime from SQLite: a column is a naive datetime, an expression is text."""
+def from_sqlite_time(value: str | datetime | None) -> datetime | None:
+    """Parse a datetime from SQLite, which is a naive datetime from a column and text from an expression."""
     parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
     return None if parsed is None else parsed.replace(tzinfo=UTC)
 
 
-def uuid7_from(milliseconds: str) -> str:
+def uuid7_sql(milliseconds: str) -> str:
     """Return a PostgreSQL expression for a new UUID version 7 (RFC 9562) of that time.
 
-    PostgreSQL before 18 has no ``uuidv7()``: six bytes of time over a version 4 UUID, then the version's bits.
+    PostgreSQL before 18 has no ``uuidv7()``. The expression puts six bytes of time into a UUID of version 4 and sets
+    the bits of the version.
     """
     timed = f"overlay(uuid_send(gen_random_uuid()) placing substring(int8send({milliseconds}) from 3) from 1 for 6)"
     return f"encode(set_bit(set_bit({timed}, 52, 1), 53, 1), 'hex')::uuid"
@@ -40,8 +41,8 @@ class _Prepared(psycopg.Cursor[Any]):
 def prepared_cursor() -> Any:
     """Return a Django cursor that prepares its statements: planning a large one costs more than running it.
 
-    PostgreSQL only. A parameter must have the same type each time. Where ``DATABASE_PREPARE`` is off, the connection
-    prepares nothing.
+    It works on PostgreSQL only, and each parameter must always have the same type. If ``DATABASE_PREPARE`` is off, the
+    connection does not prepare statements.
     """
     connection.ensure_connection()
     cursor = _Prepared(connection.connection)

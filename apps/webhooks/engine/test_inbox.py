@@ -1,7 +1,7 @@
 """The test inbox: a built-in endpoint for users without a server.
 
-It is an endpoint with the URL ``inbox:test``. Its deliveries are claimed, signed and recorded like all others, but
-nothing is sent. The inbox shows the attempt's record and the event's body: nothing is stored twice.
+The inbox is an endpoint with the URL ``inbox:test``. Its deliveries are claimed, signed and recorded like all others,
+but no request is sent. The inbox page shows the stored attempt and the event's body, so no other data is stored.
 """
 
 from apps.webhooks.engine.claims import ClaimedDelivery
@@ -11,7 +11,7 @@ INBOX_URL = "inbox:test"
 
 
 def is_inbox(url: str) -> bool:
-    """Return whether the URL is the test inbox's. Users cannot enter it: it is not http."""
+    """Return whether this is the URL of the test inbox, which users cannot enter because its scheme is not HTTP."""
     return url == INBOX_URL
 
 

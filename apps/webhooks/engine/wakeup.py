@@ -1,8 +1,8 @@
-"""Wakes workers when a delivery is due. A lost wakeup costs one poll interval, never data.
+"""Wake workers when a delivery is due. A lost wakeup delays deliveries by one poll interval and loses no data.
 
-Engines in this process are woken directly. Those of other processes are woken through Celery where CELERY_BROKER_URL is
-set: one daemon thread per process sends a message without data, merges wakeups, and backs off while the broker is down.
-The caller never waits.
+Engines in this process are woken directly. If CELERY_BROKER_URL is set, engines of other processes are woken through
+Celery: one daemon thread per process sends a task without arguments, merges wakeups, and backs off while the broker is
+down. The caller never blocks.
 """
 
 import logging
@@ -26,7 +26,7 @@ _listeners: list[Callable[[], None]] = []
 
 
 def notify_workers() -> None:
-    """Wake the engines of this process now, and those of other processes soon."""
+    """Wake the engines of this process now, and those of other processes asynchronously."""
     wake_local_engines()
     if settings.CELERY_BROKER_URL:
         _notifier.notify()
@@ -38,7 +38,6 @@ def listen(wake: Callable[[], None]) -> None:
 
 
 def stop_listening(wake: Callable[[], None]) -> None:
-    """Remove a callback of ``listen``."""
     if wake in _listeners:
         _listeners.remove(wake)
 
@@ -49,7 +48,7 @@ def wake_local_engines() -> None:
 
 
 class WorkerNotifier:
-    """The thread that talks to the broker, started at the first wakeup of a process and again after a fork."""
+    """Sends wakeups to the broker on a thread, which starts at the first wakeup of a process and again after a fork."""
 
     def __init__(self) -> None:
         self._requested = threading.Event()
@@ -67,7 +66,7 @@ class WorkerNotifier:
             if self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._requested = threading.Event()
-                threading.Thread(target=self._run, args=(self._requested,), name="bell", daemon=True).start()
+                threading.Thread(target=self._run, args=(self._requested,), name="worker-notifier", daemon=True).start()
 
     def _run(self, requested: threading.Event) -> None:
         app = import_string(CELERY_APP)
@@ -75,7 +74,7 @@ class WorkerNotifier:
             requested.wait()
             requested.clear()
             if not self._send(app):
-                # Workers poll meanwhile. Wakeups during the pause are merged into one.
+                # Meanwhile workers poll. Wakeups during the pause are merged into one.
                 threading.Event().wait(self._pause)
                 self._pause = min(self._pause * 2, MAX_PAUSE_SECONDS)
                 requested.set()

@@ -1,8 +1,8 @@
-"""Creates the remaining deliveries of events that match very many endpoints, in batches.
+"""Create the remaining deliveries of events that match very many endpoints, in batches.
 
-Each batch becomes deliveries in one transaction that also deletes it, so it is processed exactly once even if a worker
-dies, and several workers take different ones. Endpoints that were paused or disabled since get held deliveries, deleted
-ones dropped.
+The deliveries of a batch are created in the transaction that deletes the batch, so each batch is processed exactly once
+even if a worker dies, and several workers process different batches. Deliveries to endpoints that were paused or
+disabled since the event are held, and those to deleted endpoints are dropped.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ from django.utils import timezone
 from apps.base.identifiers import uuid_at
 from apps.webhooks.engine import wakeup
 from apps.webhooks.engine.crash_points import CRASH_AT, crash
-from apps.webhooks.engine.sql import as_text, from_text, uuid7_from
+from apps.webhooks.engine.sql import from_sqlite_time, sqlite_time, uuid7_sql
 
-# Per run, so that other periodic jobs are not delayed.
+# The maximum per run, so that other periodic jobs are not delayed.
 MAX_BATCHES = 200
 
 # Closed endpoints are locked for the reason given in publishing.py.
@@ -41,7 +41,7 @@ WITH batch AS MATERIALIZED (
     INSERT INTO webhooks_delivery
         (id, organization_id, endpoint_id, event_id, event_type, status, test, created_at, attempt_count,
          uncounted_attempts, next_attempt_at, next_attempt_reason, last_error, finished_at)
-    SELECT {uuid7_from("(extract(epoch FROM batch.created_at) * 1000)::bigint")}, batch.organization_id, target.id,
+    SELECT {uuid7_sql("(extract(epoch FROM batch.created_at) * 1000)::bigint")}, batch.organization_id, target.id,
         batch.event_id, batch.type, target.status, false, batch.created_at, 0, 0,
         CASE WHEN target.status = 'pending' THEN statement_timestamp() END, '', '',
         CASE WHEN target.status = 'dropped' THEN statement_timestamp() END
@@ -71,7 +71,7 @@ VALUES (%s, %s, %s, %s, %s, %s, false, %s, 0, 0, %s, '', '', %s)
 # The periodic job webhooks.finish_fan_outs (apps.py).
 def finish_fan_outs() -> int:
     """Create the remaining deliveries of large fan-outs and return their number."""
-    made = 0
+    created = 0
     for _batch in range(MAX_BATCHES):
         with transaction.atomic():
             size = _finish[connection.vendor]()
@@ -79,10 +79,10 @@ def finish_fan_outs() -> int:
                 transaction.on_commit(wakeup.notify_workers)
         if not size:
             break
-        made += size
+        created += size
         if CRASH_AT == "after_fan_out_batch":
             crash()
-    return made
+    return created
 
 
 def _finish_postgresql() -> int:
@@ -93,26 +93,27 @@ def _finish_postgresql() -> int:
 
 
 def _finish_sqlite() -> int:
-    """Several statements: no one else can write while this transaction is open."""
+    """Use several statements; no other writer can run during this transaction."""
     with connection.cursor() as cursor:
         cursor.execute(SQLITE_BATCH)
         batch = cursor.fetchone()
         if batch is None:
             return 0
         key, organization, endpoint_ids, size, event_id, event_type, created_at = batch
-        accepted_at, now = from_text(created_at) or timezone.now(), as_text(timezone.now())
+        accepted_at, now = from_sqlite_time(created_at) or timezone.now(), sqlite_time(timezone.now())
         cursor.execute(SQLITE_STATES, [endpoint_ids])
         cursor.executemany(
             SQLITE_DELIVERY,
             [
-                (uuid_at(accepted_at).hex, organization, endpoint, event_id, event_type, status, as_text(accepted_at),
-                 now if status == "pending" else None, now if status == "dropped" else None)
+                (uuid_at(accepted_at).hex, organization, endpoint, event_id, event_type, status,
+                 sqlite_time(accepted_at), now if status == "pending" else None,
+                 now if status == "dropped" else None)
                 for endpoint, status in cursor.fetchall()
             ],
         )  # fmt: skip
         cursor.execute("DELETE FROM webhooks_fanoutbatch WHERE id = %s", [key])
-    made: int = size
-    return made
+    created: int = size
+    return created
 
 
 _finish: dict[str, Any] = {"postgresql": _finish_postgresql, "sqlite": _finish_sqlite}

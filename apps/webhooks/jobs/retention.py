@@ -1,9 +1,9 @@
-"""Retention: deletes payloads, attempts, deliveries, events and replays after their days, except what still waits.
+"""Delete payloads, attempts, deliveries, events and replays when their retention ends, except unfinished ones.
 
-Each table is walked by its keys, which are ordered by time, one window per short transaction. The cursor is stored in a
-locked row, so that one worker walks at a time and the next continues where it stopped. A finished walk restarts from
-the beginning an hour later, for rows that still waited. Organizations with a shorter retention have separate walks over
-their own rows.
+A sweep reads one table in the order of its keys, which are ordered by time, one window per short transaction. Its
+cursor is stored in a SweepPlace row, which is locked, so that only one worker sweeps a table at a time and the next one
+continues there. A finished sweep starts again an hour later, for rows that were unfinished before. Organizations with a
+shorter retention have separate sweeps over their rows.
 """
 
 import time
@@ -22,10 +22,10 @@ from apps.base import timestamps
 from apps.base.identifiers import encode, uuid_at
 from apps.orgs.lookups import shorter_retention_days
 from apps.webhooks.models import (
+    UNFINISHED_DELIVERIES,
     Attempt,
     AttemptHour,
     Delivery,
-    DeliveryStatus,
     Event,
     FanOutBatch,
     ReplayJob,
@@ -34,17 +34,16 @@ from apps.webhooks.models import (
 )
 from apps.webhooks.stats import delivery_totals
 
-WINDOW = 400
-# Per run; the next one continues.
+WINDOW_SIZE = 400
+# The maximum per run; the next run continues.
 MAX_SECONDS = 0.5
 RESTART_AFTER = timedelta(hours=1)
-UNFINISHED_DELIVERIES = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
 Keys = list[uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """One walk through a table: what to remove after how many days, of all organizations or of one."""
+class TableSweep:
+    """A sweep of one table: the function that removes rows after some days, for all organizations or for one."""
 
     name: str
     model: type[models.Model]
@@ -52,8 +51,8 @@ class Walk:
     remove: Callable[[Keys, datetime], int]
     organization_id: uuid.UUID | None = None
 
-    def of(self, organization_id: uuid.UUID, days: int) -> "Walk":
-        """Return the same walk for one organization; its name has at most 30 characters."""
+    def for_organization(self, organization_id: uuid.UUID, days: int) -> "TableSweep":
+        """Return the same sweep for one organization, with a name of at most 30 characters."""
         name = f"{self.name[:7]}:{encode('', organization_id)[1:]}"
         return replace(self, name=name, days=days, organization_id=organization_id)
 
@@ -62,77 +61,78 @@ class Walk:
 def prune() -> int:
     """Remove some expired data and return the number of rows deleted or emptied."""
     until, removed, now = time.monotonic() + MAX_SECONDS, 0, timestamps.database_now()
-    resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
-    for sweep in _walks():
-        if sweep.name in resting:
+    finished_names = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
+    for sweep in _sweeps():
+        if sweep.name in finished_names:
             continue
-        # The database's time: a worker whose clock is a year ahead must not remove a year.
-        oldest_kept = now - timedelta(days=sweep.days)
+        # Calculated from the database's time, as a worker's clock that is ahead would remove rows too early.
+        cutoff = now - timedelta(days=sweep.days)
         count: int | None = 0
         while count is not None and time.monotonic() < until:
             removed += count
-            count = _walk_window(sweep, oldest_kept)
+            count = _sweep_window(sweep, cutoff)
             if count is None and sweep.model is Attempt and sweep.organization_id is None:
-                AttemptHour.objects.filter(hour__lt=oldest_kept).delete()
+                AttemptHour.objects.filter(hour__lt=cutoff).delete()
     return removed
 
 
-def _walks() -> list[Walk]:
-    """Return all walks; an event's row outlives its payload while a delivery refers to it."""
+def _sweeps() -> list[TableSweep]:
+    """Return all sweeps; an event's row is kept longer than its payload if deliveries are kept longer."""
     rows = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
-    walks = [
-        Walk("payloads", Event, settings.RETENTION_DAYS_EVENTS, _empty_events),
-        Walk("attempts", Attempt, settings.RETENTION_DAYS_ATTEMPTS, _remove_attempts),
-        Walk("deliveries", Delivery, settings.RETENTION_DAYS_DELIVERIES, _remove_deliveries),
-        Walk("events", Event, rows, _remove_events),
-        Walk("replays", ReplayJob, rows, _remove_replays),
+    sweeps = [
+        TableSweep("payloads", Event, settings.RETENTION_DAYS_EVENTS, _remove_payloads),
+        TableSweep("attempts", Attempt, settings.RETENTION_DAYS_ATTEMPTS, _remove_attempts),
+        TableSweep("deliveries", Delivery, settings.RETENTION_DAYS_DELIVERIES, _remove_deliveries),
+        TableSweep("events", Event, rows, _remove_events),
+        TableSweep("replays", ReplayJob, rows, _remove_replays),
     ]
-    own = shorter_retention_days("deliveries")
-    walks += [sweep.of(key, days) for key, days in own.items() for sweep in walks if days < sweep.days]
-    return walks
+    shorter_days = shorter_retention_days("deliveries")
+    return sweeps + [
+        sweep.for_organization(key, days) for key, days in shorter_days.items() for sweep in sweeps if days < sweep.days
+    ]
 
 
 @transaction.atomic
-def _walk_window(sweep: Walk, oldest_kept: datetime) -> int | None:
-    """Process the next window and return how much was removed; None where the walk is finished or locked."""
+def _sweep_window(sweep: TableSweep, cutoff: datetime) -> int | None:
+    """Process the next window and return how many rows were removed; None if the sweep is finished or locked."""
     SweepPlace.objects.get_or_create(name=sweep.name)
     now = timestamps.database_now()
     cursors = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=sweep.name)
     cursor = cursors.select_for_update(skip_locked=True).first()
     if cursor is None:
         return None
-    rows = sweep.model._default_manager.filter(pk__lt=uuid_at(oldest_kept))
+    rows = sweep.model._default_manager.filter(pk__lt=uuid_at(cutoff))
     if sweep.organization_id is not None:
         rows = rows.filter(organization_id=sweep.organization_id)
     if cursor.place is not None:
         rows = rows.filter(pk__gt=cursor.place)
-    keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW])
-    removed = sweep.remove(keys, oldest_kept) if keys else 0
-    is_finished = len(keys) < WINDOW
+    keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW_SIZE])
+    removed = sweep.remove(keys, cutoff) if keys else 0
+    is_finished = len(keys) < WINDOW_SIZE
     cursor.place, cursor.again_at = (None, now + RESTART_AFTER) if is_finished else (keys[-1], None)
     cursor.save(update_fields=["place", "again_at"])
     return None if is_finished and not removed else removed
 
 
 def has_unfinished_deliveries() -> Q:
-    """Match events with waiting deliveries, or whose deliveries are not all created yet."""
-    waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=UNFINISHED_DELIVERIES)
-    return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
+    """Match events with unfinished deliveries, or whose deliveries are not all created yet."""
+    unfinished = Delivery.objects.filter(event=OuterRef("pk"), status__in=UNFINISHED_DELIVERIES)
+    return Q(Exists(unfinished)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
 
 
-def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
-    """Remove payloads. The rows are locked first: a resend waits, then finds no payload."""
+def _remove_payloads(keys: Keys, cutoff: datetime) -> int:
+    """Remove payloads, after locking the rows: a concurrent resend waits and then finds that there is no payload."""
     locked = _locked(Event, keys, body__isnull=False)
     return Event.objects.filter(~has_unfinished_deliveries(), pk__in=locked).update(body=None)
 
 
-def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
+def _remove_attempts(keys: Keys, cutoff: datetime) -> int:
     return _delete(Attempt.objects.filter(pk__in=keys).exclude(delivery__status__in=UNFINISHED_DELIVERIES))
 
 
-def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
-    """Delete finished deliveries and their attempts; the delivery totals keep their number."""
-    old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=UNFINISHED_DELIVERIES)
+def _remove_deliveries(keys: Keys, cutoff: datetime) -> int:
+    """Delete finished deliveries with their attempts, and add their number to the delivery totals."""
+    old = Delivery.objects.filter(pk__in=keys, finished_at__lt=cutoff).exclude(status__in=UNFINISHED_DELIVERIES)
     rows = list(old.order_by("pk").select_for_update(of=("self",)))
     originals = Counter((each.organization_id, each.status) for each in rows if not (each.test or each.replay_of_id))
     delivery_totals.add_pruned(originals)
@@ -141,23 +141,23 @@ def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
     return _delete(Delivery.objects.filter(pk__in=keys))
 
 
-def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
-    """Delete events without deliveries; the delivery totals keep how many endpoints they matched."""
-    alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
-    gone = list(
-        Event.objects.filter(alone, ~has_unfinished_deliveries(), pk__in=_locked(Event, keys)).only(
+def _remove_events(keys: Keys, cutoff: datetime) -> int:
+    """Delete events without deliveries, and add the number of endpoints they matched to the delivery totals."""
+    without_deliveries = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
+    deleted_events = list(
+        Event.objects.filter(without_deliveries, ~has_unfinished_deliveries(), pk__in=_locked(Event, keys)).only(
             "organization_id", "match_count", "test"
         )
     )
     matched: Counter[tuple[uuid.UUID, str]] = Counter()
-    for each in gone:
+    for each in deleted_events:
         if not each.test:
             matched[each.organization_id, "accepted"] += each.match_count
     delivery_totals.add_pruned(matched)
-    return _delete(Event.objects.filter(pk__in=[each.pk for each in gone]))
+    return _delete(Event.objects.filter(pk__in=[each.pk for each in deleted_events]))
 
 
-def _remove_replays(keys: Keys, oldest_kept: datetime) -> int:
+def _remove_replays(keys: Keys, cutoff: datetime) -> int:
     ended = ReplayJob.objects.filter(
         ~Exists(Delivery.objects.filter(replay_job=OuterRef("pk"))),
         pk__in=keys,

@@ -1,6 +1,6 @@
 """Event types, endpoints, events, deliveries, attempts and replays.
 
-The database is the queue: what must be sent later is a Delivery with ``next_attempt_at``. Only the package
+The database is the queue: a delivery that is sent later is a row with ``next_attempt_at``. Only the package
 ``engine.claims`` changes the state of deliveries.
 """
 
@@ -16,10 +16,19 @@ from apps.base.rest.object_versions import version_of
 from apps.base.text.redaction import hide_query_values
 from apps.orgs.models import Organization
 from apps.webhooks.models.counters import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
-from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
+from apps.webhooks.models.deliveries import (
+    FINISHED_DELIVERIES,
+    UNFINISHED_DELIVERIES,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    FanOutBatch,
+)
 from apps.webhooks.models.replays import ReplayJob, ReplayStatus
 
 __all__ = [
+    "FINISHED_DELIVERIES",
+    "UNFINISHED_DELIVERIES",
     "Attempt",
     "AttemptHour",
     "Delivery",
@@ -47,7 +56,7 @@ class EventOrigin(models.TextChoices):
     """Who publishes an event type."""
 
     PORTAL = "portal", _("Portal")
-    HOST = "host", _("Host product")
+    HOST_PRODUCT = "host", _("Host product")
 
 
 class EventType(models.Model):
@@ -57,7 +66,7 @@ class EventType(models.Model):
     description = models.CharField(_("description"), max_length=300)
     schema = models.JSONField(_("JSON schema of data"), default=dict, blank=True)
     sample = models.JSONField(_("sample of data"), default=dict, blank=True)
-    origin = models.CharField(max_length=6, choices=EventOrigin.choices, default=EventOrigin.HOST)
+    origin = models.CharField(max_length=6, choices=EventOrigin.choices, default=EventOrigin.HOST_PRODUCT)
     is_deprecated = models.BooleanField(_("deprecated"), default=False)
     deprecated_at = models.DateField(_("deprecated since"), null=True, blank=True)
     replaced_by = models.CharField(_("replaced by"), max_length=100, blank=True)
@@ -87,14 +96,14 @@ class EndpointHealth(models.TextChoices):
 
 
 class EndpointQuerySet(OrgQuerySet["Endpoint"]):
-    """Endpoints; a deleted one remains as a row for its deliveries and is hidden from everything else."""
+    """Endpoints; the row of a deleted endpoint remains for its deliveries."""
 
     def existing(self) -> Self:
         """Leave deleted endpoints out."""
         return self.filter(deleted_at=None)
 
     def with_same_url(self, endpoint: "Endpoint") -> Self:
-        """Return the organization's other endpoints with the same URL, which get the same events again."""
+        """Return the organization's other endpoints with the same URL."""
         same = self.existing().filter(organization_id=endpoint.organization_id, url=endpoint.url)
         return same.exclude(pk=endpoint.pk).order_by("pk")
 
@@ -112,19 +121,20 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
     health = models.CharField(max_length=7, choices=EndpointHealth.choices, default=EndpointHealth.HEALTHY)
     disabled_reason = models.CharField(max_length=40, blank=True)
     disabled_at = models.DateTimeField(null=True)
-    # Who paused it, as the audit log names them; empty while it is not paused.
+    # Label of the actor who paused the endpoint, or empty if it is not paused.
     paused_by = models.CharField(max_length=200, blank=True)
     paused_at = models.DateTimeField(null=True)
     rate_limit_per_second = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveSmallIntegerField(default=16)
     deleted_at = models.DateTimeField(null=True)
-    # Health, updated by engine.endpoint_health. A success resets it.
+    # Health, which engine.endpoint_health updates and each success resets. ``is_trouble_told``: a notice said that the
+    # endpoint is failing or disabled, and no notice has said that it recovered.
     failures_in_a_row = models.PositiveIntegerField(default=0)
     exhausted_in_a_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
     is_trouble_told = models.BooleanField(default=False, help_text="Failing or disabled was told, recovered not yet.")
     last_success_at = models.DateTimeField(null=True)
-    # Rate limit (GCRA): when the next delivery is due at the exact rate. Updated by engine.claims.
+    # Rate limit (GCRA): the time of the next request at exactly the limit. Updated by engine.claims.
     paced_until = models.DateTimeField(null=True)
 
     objects: ClassVar = EndpointQuerySet.as_manager()
@@ -142,12 +152,12 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
 
     @property
     def shown_url(self) -> str:
-        """The URL for pages, logs and records, without query values; only forms that edit the endpoint show those."""
+        """The URL without query values, for pages, logs and audit entries; only the endpoint's form shows them."""
         return hide_query_values(self.url)
 
     @property
     def custom_headers(self) -> dict[str, str] | None:
-        """Return the organization's custom headers, or None where their encryption key is missing."""
+        """The organization's custom headers, or None if their encryption key is missing."""
         try:
             found: dict[str, str] = json.loads(self.headers)
         except CannotDecrypt:
@@ -156,12 +166,12 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
 
     @property
     def version(self) -> str:
-        """The version of the endpoint's settings and status, for ETags; health and rate state do not change it."""
+        """The version of the endpoint's settings and status, for ETags; health does not change it."""
         return version_of(self.pk, self.updated_at, self.status, self.disabled_reason)
 
 
 class Subscription(models.Model):
-    """One entry of an endpoint's event types, as a row that events are matched against in SQL."""
+    """One entry of an endpoint's event types, as a row that SQL can match events with."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="subscriptions")
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")

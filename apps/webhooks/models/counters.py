@@ -1,4 +1,4 @@
-"""Counters and cursors of periodic jobs, so that pages and metrics need not count large tables."""
+"""Counters and cursors of periodic jobs, so that pages and metrics need not count rows of large tables."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,11 @@ from apps.orgs.models import Organization
 
 
 class SweepPlace(models.Model):
-    """The cursor of a periodic job that walks a table by its keys; its row is locked while one worker runs it."""
+    """The cursor of a periodic job that reads a table in the order of its keys.
+
+    A worker locks the row while it runs the job. ``place`` is the last key that was processed, and ``again_at`` is when
+    a finished job starts again.
+    """
 
     name = models.CharField(max_length=30, primary_key=True)
     place = models.UUIDField(null=True)
@@ -20,7 +24,7 @@ class SweepPlace(models.Model):
 
 
 class AttemptHour(models.Model):
-    """The attempts of an endpoint that began in one hour, without tests and attempts that a shutdown aborted."""
+    """The attempts of an endpoint that started in one hour, excluding tests and attempts that a shutdown aborted."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -41,10 +45,10 @@ class AttemptHour(models.Model):
 
 
 class DeliveryBalance(OrgOwned):
-    """An organization's accepted deliveries by state, as last counted, and those that retention deleted.
+    """The numbers of an organization's accepted deliveries by state, as last counted.
 
-    ``accepted`` is the sum of the endpoints that each event matched; the other numbers come from the deliveries. Tests
-    and replays are not included: they are not new events.
+    ``accepted`` is the sum of the endpoints that each event matched; the other numbers come from the deliveries. The
+    numbers with ``pruned_`` count rows that retention has deleted. Tests and replays are not included.
     """
 
     id_prefix = "bal"
@@ -73,13 +77,13 @@ class DeliveryBalance(OrgOwned):
 
     @property
     def missing(self) -> int:
-        """How many accepted deliveries are in no state: 0 unless something was lost."""
+        """The number of accepted deliveries that are in no state: 0 unless deliveries were lost."""
         found = self.delivered + self.waiting + self.sending + self.held + self.exhausted + self.dropped
         return self.accepted - found
 
 
 class EngineTotal(models.Model):
-    """One counter over all workers since the installation; labels are part of the name."""
+    """A counter, summed over all workers since the installation; its name includes the labels."""
 
     name = models.CharField(max_length=60, primary_key=True)
     value = models.FloatField(default=0)

@@ -15,12 +15,12 @@ from apps.base.models import OrgOwned
 # filter by ``with_literal_constants(CONDITION)`` (stats/list_conditions.py).
 SUCCEEDED = Q(status="succeeded")
 FAILED = Q(status="exhausted") | Q(status="pending", last_error__gt="")
-UNDER_WAY = Q(status="pending") | Q(status="sending")
+IN_PROGRESS = Q(status="pending") | Q(status="sending")
 HELD = Q(status="held")
 HAD_ERRORS = Q(last_error__gt="") | Q(attempt_count__gt=F("uncounted_attempts") + 1)
 
 
-# ``created_at`` and ``updated_at`` of a new row are read from the clock one after the other.
+# ``created_at`` and ``updated_at`` of a new row differ slightly, as each reads the clock.
 MAX_CREATION_TIME = timedelta(seconds=1)
 
 
@@ -33,6 +33,10 @@ class DeliveryStatus(models.TextChoices):
     DROPPED = "dropped", _("Dropped")
 
 
+UNFINISHED_DELIVERIES = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
+FINISHED_DELIVERIES = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
+
+
 class Delivery(OrgOwned):
     """One event for one endpoint."""
 
@@ -43,7 +47,7 @@ class Delivery(OrgOwned):
     event_type = models.CharField(max_length=100)
     status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     test = models.BooleanField(default=False)
-    # Without a constraint: the id remains when retention deletes the first delivery.
+    # Without a constraint, so that the id remains when retention deletes the original delivery.
     replay_of = models.ForeignKey(
         "self", null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
     )
@@ -59,7 +63,7 @@ class Delivery(OrgOwned):
     finished_at = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    # Host and port while it is being sent, even if the endpoint's URL changes meanwhile.
+    # Host and port that the delivery is being sent to, even if the endpoint's URL changes meanwhile.
     sending_to = models.CharField(max_length=270, null=True)
 
     class Meta:
@@ -68,7 +72,7 @@ class Delivery(OrgOwned):
             models.Index(fields=["organization", "id"], name="delivery_by_org"),
             models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
             models.Index(fields=["event", "endpoint", "id"], name="delivery_by_event"),
-            # Separate for first attempts and retries: a claim takes the first of each without reading the backlog.
+            # Separate for first attempts and retries, so that a claim reads the first of each without the backlog.
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
                 name="delivery_due_first",
@@ -86,10 +90,10 @@ class Delivery(OrgOwned):
             models.Index(
                 fields=["endpoint", "id"], name="delivery_undelivered", condition=Q(status__in=["exhausted", "dropped"])
             ),
-            # Filters of lists: rare rows are found without reading the others.
+            # For the filters of lists, so that rare rows are found without reading the others.
             models.Index(fields=["endpoint", "id"], name="delivery_succeeded", condition=SUCCEEDED),
             models.Index(fields=["endpoint", "id"], name="delivery_failed", condition=FAILED),
-            models.Index(fields=["endpoint", "id"], name="delivery_waiting", condition=UNDER_WAY),
+            models.Index(fields=["endpoint", "id"], name="delivery_waiting", condition=IN_PROGRESS),
             models.Index(fields=["endpoint", "id"], name="delivery_had_errors", condition=HAD_ERRORS),
             models.Index(fields=["endpoint", "event_type", "id"], name="delivery_by_type"),
         ]
@@ -109,7 +113,7 @@ class Delivery(OrgOwned):
 
 
 class FanOutBatch(OrgOwned):
-    """Endpoints whose deliveries of an event are not created yet; deleted together with creating them."""
+    """Endpoints that do not have their delivery of an event yet; the row is deleted when the deliveries are created."""
 
     id_prefix = "fan"
 
@@ -138,8 +142,8 @@ class Attempt(OrgOwned):
     delivery_id: uuid.UUID
     endpoint_id = models.UUIDField()
     number = models.PositiveSmallIntegerField()
-    # The URL at the time, without query values: the endpoint's can have changed since. None where it is not known:
-    # attempts from before it was stored, and those of a worker that died.
+    # The URL at the time of the attempt, without query values, as the endpoint's can have changed since. None for
+    # attempts older than this column, and for those of a worker that died.
     url = models.TextField(null=True)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)

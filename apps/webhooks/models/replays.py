@@ -11,7 +11,7 @@ from apps.base.rest.object_versions import version_of
 
 
 class ReplayStatus(models.TextChoices):
-    """Status of a replay. A paused one continues automatically once its endpoint is enabled again."""
+    """The status of a replay; a paused one continues when its endpoint is enabled again."""
 
     RUNNING = "running", _("Running")
     PAUSED = "paused", _("Paused")
@@ -26,13 +26,13 @@ class ReplayQuerySet(OrgQuerySet["ReplayJob"]):
 
 
 class ReplayJob(OrgOwned):
-    """A replay of events to one endpoint: its selection, rate and progress."""
+    """A replay of events to one endpoint: its selection, rate limit and progress."""
 
     id_prefix = "rpl"
 
     endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=9, choices=ReplayStatus.choices, default=ReplayStatus.RUNNING)
-    # Selection: events of the period whose newest delivery to the endpoint had such a status when the job began.
+    # Selection: events of the period whose newest delivery to the endpoint had one of the statuses when the job began.
     since = models.DateTimeField(null=True)
     until = models.DateTimeField(null=True)
     statuses = models.JSONField(default=list)
@@ -43,7 +43,8 @@ class ReplayJob(OrgOwned):
     # Outcomes of the job's deliveries, updated by jobs.replays until all are finished.
     succeeded = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
-    # The endpoint's deliveries are walked in the order of their ids: the last one processed, and the end.
+    # The endpoint's deliveries are processed in the order of their ids: ``cursor`` is the last processed one, and the
+    # first one that is excluded is ``ends_before``.
     cursor = models.UUIDField(null=True)
     ends_before = models.UUIDField()
     paced_until = models.DateTimeField(null=True)
@@ -52,7 +53,7 @@ class ReplayJob(OrgOwned):
     created_by_id = models.CharField(max_length=40)
     created_by_label = models.CharField(max_length=254)
     finished_at = models.DateTimeField(null=True)
-    # When succeeded and failed are counted next; None once they are final.
+    # The time of the next count of ``succeeded`` and ``failed``, or None if they are final.
     count_again_at = models.DateTimeField(null=True)
 
     objects: ClassVar = ReplayQuerySet.as_manager()
@@ -74,5 +75,5 @@ class ReplayJob(OrgOwned):
 
     @property
     def version(self) -> str:
-        """The version of the replay's status, for ETags; progress does not change it."""
+        """The version of the replay's status, for ETags; it does not depend on progress."""
         return version_of(self.pk, self.status)

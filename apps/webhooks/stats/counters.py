@@ -1,7 +1,7 @@
-"""Counters of the engine: added up in the process and, every few seconds, in one table for all workers.
+"""Count the engine's work in the process and, every few seconds, add the counts to one table for all workers.
 
-Workers serve no HTTP: ``/metrics`` is scraped from web processes, which read the table. A worker that is killed loses
-seconds of counts; deliveries do not depend on them.
+Workers do not serve HTTP: ``/metrics`` is scraped from web processes, which read the table. A worker that is killed
+loses the counts of a few seconds, on which deliveries do not depend.
 """
 
 import logging
@@ -24,33 +24,33 @@ from apps.webhooks.models import EngineTotal, WorkerBeat
 
 logger = logging.getLogger(__name__)
 
-# How an attempt can fail: the values of ``error``, and labels of the metric.
+# The values of an attempt's ``error``, which are also labels of the metric.
 ATTEMPT_ERRORS = (
     *("connection_failed", "dns_failed", "tls_failed", "timed_out", "bad_response", "redirected", "http_error"),
     "shutdown",
 )
-# Upper bounds in seconds of the histogram of attempts.
-BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
+# Upper bounds in seconds of the histogram of attempt durations.
+DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # Counters that web processes export themselves and that workers count as well.
 SHARED_COUNTERS = ("portal_api_calls_lost_total", "portal_redis_unavailable_total")
-OF_WORKERS, OF_JOBS = "workers:", "job:"
-ADD = """
+WORKER_PREFIX, JOB_PREFIX = "workers:", "job:"
+ADD_VALUE = """
 INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s)
 ON CONFLICT (name) DO UPDATE SET value = webhooks_enginetotal.value + excluded.value
 """
 
-PUT = """
+SET_VALUE = """
 INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 
 _lock = threading.Lock()
-_waiting: dict[str, float] = {}
-# Not added up: the latest value replaces the one before.
+_unflushed: dict[str, float] = {}
+# Values that replace the previous one instead of being added to it.
 _latest: dict[str, float] = {}
 # Values already copied from prometheus_client's counters of this process.
-_copied: dict[str, float] = {}
-_of_workers: dict[str, float] = {}
+_copied_values: dict[str, float] = {}
+_worker_values: dict[str, float] = {}
 _started_at = timezone.now()
 
 
@@ -58,17 +58,17 @@ def add(amounts: dict[str, float]) -> None:
     """Add to counters of this process; ``flush`` writes them to the table."""
     with _lock:
         for name, amount in amounts.items():
-            _waiting[name] = _waiting.get(name, 0) + amount
+            _unflushed[name] = _unflushed.get(name, 0) + amount
 
 
 def job_counter_name(what: str, name: str) -> str:
-    """Return the name of the row with an outcome's count, or the last value, of a periodic job."""
-    return f"{OF_JOBS}{what}:{name}"
+    """Return the name of a periodic job's counter: the runs with an outcome, or the last value of ``what``."""
+    return f"{JOB_PREFIX}{what}:{name}"
 
 
 def job_counters() -> dict[str, float]:
-    """Return the values of all workers about periodic jobs, by ``job_counter_name``."""
-    return dict(EngineTotal.objects.filter(name__startswith=OF_JOBS).values_list("name", "value"))
+    """Return the counters of periodic jobs, summed over all workers, by ``job_counter_name``."""
+    return dict(EngineTotal.objects.filter(name__startswith=JOB_PREFIX).values_list("name", "value"))
 
 
 def record_job_run(name: str, outcome: str, seconds: float) -> None:
@@ -84,20 +84,20 @@ def record_job_run(name: str, outcome: str, seconds: float) -> None:
 def _copy_shared() -> None:
     for name in SHARED_COUNTERS:
         value = REGISTRY.get_sample_value(name) or 0.0
-        if more := value - _copied.get(name, 0.0):
-            _copied[name] = value
-            add({f"{OF_WORKERS}{name}": more})
+        if increase := value - _copied_values.get(name, 0.0):
+            _copied_values[name] = value
+            add({f"{WORKER_PREFIX}{name}": increase})
 
 
 def worker_counters() -> dict[str, float]:
-    """Return the workers' part of shared counters; the last known values while the database is unavailable."""
+    """Return the workers' part of the shared counters, or the last known values if the database is unavailable."""
     try:
-        rows = EngineTotal.objects.filter(name__startswith=OF_WORKERS).values_list("name", "value")
-        _of_workers.update({name.removeprefix(OF_WORKERS): value for name, value in rows})
+        rows = EngineTotal.objects.filter(name__startswith=WORKER_PREFIX).values_list("name", "value")
+        _worker_values.update({name.removeprefix(WORKER_PREFIX): value for name, value in rows})
     except DatabaseError as error:
-        # Without them the sums would drop and rise again.
+        # Without the last known values, the sums would drop and rise again.
         logger.warning("what workers counted cannot be read: %s", type(error).__name__)
-    return dict(_of_workers)
+    return dict(_worker_values)
 
 
 def count_attempts(results: Iterable[Result], lease_conflicts: int = 0) -> None:
@@ -111,7 +111,7 @@ def count_attempts(results: Iterable[Result], lease_conflicts: int = 0) -> None:
         if result.duration_ms is not None:
             seconds = result.duration_ms / 1000
             _count(amounts, "duration_sum", seconds)
-            _count(amounts, f"duration:{next((bound for bound in BOUNDS if seconds <= bound), 'inf')}", 1)
+            _count(amounts, f"duration:{next((bound for bound in DURATION_BUCKETS if seconds <= bound), 'inf')}", 1)
     add(amounts)
 
 
@@ -121,22 +121,22 @@ def _count(amounts: dict[str, float], name: str, amount: float) -> None:
 
 
 def set_total(name: str, value: float) -> None:
-    """Write one value at once, for a process that does not run on."""
+    """Store one value immediately, for processes that end before the next ``flush``."""
     with connection.cursor() as cursor:
-        cursor.execute(PUT, [name, value])
+        cursor.execute(SET_VALUE, [name, value])
 
 
 def flush() -> int:
     """Add the counts since the last flush to the table and return the number of counters."""
     with _lock:
-        amounts, latest = dict(_waiting), dict(_latest)
-        _waiting.clear()
+        amounts, latest = dict(_unflushed), dict(_latest)
+        _unflushed.clear()
         _latest.clear()
     try:
         # Sorted, so that two workers cannot deadlock.
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(ADD, sorted(amounts.items()))
-            cursor.executemany(PUT, sorted(latest.items()))
+            cursor.executemany(ADD_VALUE, sorted(amounts.items()))
+            cursor.executemany(SET_VALUE, sorted(latest.items()))
     except Exception:
         add(amounts)
         with _lock:

@@ -1,7 +1,8 @@
-"""Delivery totals, which prove that nothing is lost: accepted deliveries equal those in all states.
+"""Count deliveries by state, to prove that none is lost: accepted deliveries equal the sum over all states.
 
-Both sides are counted separately in one statement, for the same point in time: accepted is the number of endpoints that
-each event matched when it was stored, the other side comes from the deliveries. Retention adds what it deletes.
+Both are counted separately in one statement, for the same point in time: the accepted deliveries as the number of
+endpoints that each event matched when it was stored, and the states from the deliveries. The retention job adds the
+numbers of the rows that it deletes.
 """
 
 import time
@@ -18,7 +19,7 @@ from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks.models import DeliveryBalance
 
 COUNT_EVERY = timedelta(minutes=1)
-# Counting takes at most this share of the time: the larger the tables, the less often.
+# The share of time that counting can take: large tables are counted less often.
 MAX_TIME_SHARE = 1 / 100
 MAX_SECONDS = 1.0
 STATES = ("delivered", "waiting", "sending", "held", "exhausted", "dropped")
@@ -43,18 +44,18 @@ FROM webhooks_delivery WHERE organization_id = %s AND NOT test AND replay_of_id 
 
 
 def count(organization_id: uuid.UUID) -> DeliveryBalance:
-    """Count an organization's deliveries now, without storing the totals; slow for large tables."""
+    """Count an organization's deliveries now and return the totals unsaved; this is slow for large tables."""
     key = organization_id if connection.vendor == "postgresql" else organization_id.hex
     with connection.cursor() as cursor:
         cursor.execute(COUNT, [key] * 7)
         row = [int(value or 0) for value in cursor.fetchone()]
-    accepted, delivered, waiting, sending, held, exhausted, dropped, unmade, *pruned = row
+    accepted, delivered, waiting, sending, held, exhausted, dropped, uncreated, *pruned = row
     return DeliveryBalance(
         organization_id=organization_id,
         accepted=accepted + pruned[0],
         delivered=delivered + pruned[1],
-        # Unmade: deliveries of events with very many endpoints, created in the background.
-        waiting=waiting + unmade,
+        # ``uncreated``: deliveries of events with very many endpoints, which workers create later.
+        waiting=waiting + uncreated,
         sending=sending,
         held=held,
         exhausted=exhausted + pruned[2],
@@ -64,7 +65,7 @@ def count(organization_id: uuid.UUID) -> DeliveryBalance:
 
 
 def last_counted(actor: Actor) -> DeliveryBalance | None:
-    """Return the organization's totals as last counted; None before the first count."""
+    """Return the organization's totals as last counted, or None before the first count."""
     return DeliveryBalance.objects.for_actor(actor).exclude(counted_at=None).first()
 
 
@@ -77,7 +78,7 @@ def count_all() -> int:
     for key, organization_id in due.values_list("pk", "organization_id"):
         if time.monotonic() > until:
             break
-        # Rescheduled before counting, so that no other worker counts the same row.
+        # Rescheduled before counting, so that no other worker counts the same organization.
         if DeliveryBalance.objects.filter(_is_due(), pk=key).update(count_again_at=timezone.now() + COUNT_EVERY):
             _count_and_store(organization_id)
             counted += 1
@@ -89,10 +90,10 @@ def _is_due() -> Q:
 
 
 def _count_and_store(organization_id: uuid.UUID) -> None:
-    began = time.monotonic()
-    found = count(organization_id)
-    wait = max(COUNT_EVERY, timedelta(seconds=(time.monotonic() - began) / MAX_TIME_SHARE))
-    values = {name: getattr(found, name) for name in ("accepted", *STATES, "counted_at")}
+    started = time.monotonic()
+    totals = count(organization_id)
+    wait = max(COUNT_EVERY, timedelta(seconds=(time.monotonic() - started) / MAX_TIME_SHARE))
+    values = {name: getattr(totals, name) for name in ("accepted", *STATES, "counted_at")}
     rows = DeliveryBalance.objects.filter(organization_id=organization_id)
     rows.update(**values, count_again_at=timezone.now() + wait)
 
@@ -106,9 +107,9 @@ def _create_missing_rows() -> None:
 
 
 def add_pruned(removed: Mapping[tuple[uuid.UUID, str], int]) -> None:
-    """Add numbers of deleted rows, by organization and ``accepted`` or the status of deliveries."""
-    for organization_id, kind in sorted(removed):
+    """Add the numbers of deleted rows by organization and state: ``accepted``, or the status of the deliveries."""
+    for organization_id, state in sorted(removed):
         DeliveryBalance.objects.get_or_create(organization_id=organization_id)
-        field = PRUNED[kind]
+        field = PRUNED[state]
         rows = DeliveryBalance.objects.filter(organization_id=organization_id)
-        rows.update(**{field: F(field) + removed[organization_id, kind]})
+        rows.update(**{field: F(field) + removed[organization_id, state]})

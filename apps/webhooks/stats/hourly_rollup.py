@@ -1,7 +1,7 @@
-"""Attempts by endpoint and hour, rolled up by a periodic job, so that pages need not count attempts.
+"""Count attempts by endpoint and hour in a periodic job, so that pages need not count attempts.
 
-The job walks attempts by their keys, which are ordered by start time, up to where none can change any more. Younger
-ones are counted on request, from the same cursor on, so that nothing counts twice.
+The job reads attempts in the order of their keys, which are ordered by time, up to the first that can still change. The
+newer attempts are counted on request, starting at the job's cursor, so that no attempt counts twice.
 """
 
 import time
@@ -19,14 +19,14 @@ from apps.base import timestamps
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 from apps.webhooks.engine import claims
-from apps.webhooks.engine.sql import as_text
+from apps.webhooks.engine.sql import sqlite_time
 from apps.webhooks.models import Attempt, AttemptHour, SweepPlace
 
-NAME = "attempt_hours"
-WINDOW = 2000
+CURSOR_NAME = "attempt_hours"
+WINDOW_SIZE = 2000
 MAX_SECONDS = 0.5
-# Beyond the lease, after which an attempt is recorded or lost.
-MARGIN = timedelta(minutes=1)
+# Added to the lease, after which an attempt is recorded or lost.
+LEASE_MARGIN = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ADD = """
 INSERT INTO webhooks_attempthour (organization_id, endpoint_id, hour, succeeded, failed) VALUES (%s, %s, %s, %s, %s)
@@ -36,57 +36,58 @@ ON CONFLICT (endpoint_id, hour) DO UPDATE SET
 """
 
 
-class Hour(NamedTuple):
+class HourCounts(NamedTuple):
     """The attempts of one endpoint in one hour."""
 
     organization_id: uuid.UUID
     endpoint_id: uuid.UUID
     hour: datetime
-    good: int
-    bad: int
+    succeeded: int
+    failed: int
 
 
 # The periodic job webhooks.add_up_attempts (apps.py).
-def add_up() -> int:
+def roll_up() -> int:
     """Roll up the attempts that finished since the last run and return their number."""
-    until, walked, count = time.monotonic() + MAX_SECONDS, 0, WINDOW
-    while count == WINDOW and time.monotonic() < until:
-        count = _walk()
-        walked += count
-    return walked
+    until, total, count = time.monotonic() + MAX_SECONDS, 0, WINDOW_SIZE
+    while count == WINDOW_SIZE and time.monotonic() < until:
+        count = _roll_up_window()
+        total += count
+    return total
 
 
 @transaction.atomic
-def _walk() -> int:
-    SweepPlace.objects.get_or_create(name=NAME)
-    cursor = SweepPlace.objects.filter(name=NAME).select_for_update(skip_locked=True).first()
+def _roll_up_window() -> int:
+    SweepPlace.objects.get_or_create(name=CURSOR_NAME)
+    cursor = SweepPlace.objects.filter(name=CURSOR_NAME).select_for_update(skip_locked=True).first()
     if cursor is None:
         return 0
-    settled = timestamps.database_now() - timedelta(seconds=claims.lease_seconds()) - MARGIN
-    rows = _after(cursor.place).filter(pk__lt=uuid_at(settled)).order_by("pk")
-    found = list(rows.values_list("pk", "finished_at")[:WINDOW])
-    # Stop at an attempt in flight whose lease has expired but is not released yet.
+    final_before = timestamps.database_now() - timedelta(seconds=claims.lease_seconds()) - LEASE_MARGIN
+    rows = _attempts_after(cursor.place).filter(pk__lt=uuid_at(final_before)).order_by("pk")
+    found = list(rows.values_list("pk", "finished_at")[:WINDOW_SIZE])
+    # Stop at an unfinished attempt, whose lease has expired but is not released yet.
     keys = [key for key, _finished in found[: next((i for i, row in enumerate(found) if row[1] is None), len(found))]]
     if keys:
-        _add(_figures(_after(cursor.place).filter(pk__lte=keys[-1])))
+        _store(_count_by_hour(_attempts_after(cursor.place).filter(pk__lte=keys[-1])))
         cursor.place = keys[-1]
         cursor.save(update_fields=["place"])
     return len(keys)
 
 
-def _after(cursor: uuid.UUID | None) -> QuerySet[Attempt]:
+def _attempts_after(cursor: uuid.UUID | None) -> QuerySet[Attempt]:
     return Attempt.objects.all() if cursor is None else Attempt.objects.filter(pk__gt=cursor)
 
 
-def _figures(attempts: QuerySet[Attempt]) -> list[Hour]:
-    """Count attempts by endpoint and hour, without tests and attempts that a shutdown aborted."""
+def _count_by_hour(attempts: QuerySet[Attempt]) -> list[HourCounts]:
+    """Count attempts by endpoint and hour, excluding tests and attempts that a shutdown aborted."""
     rows = attempts.filter(delivery__test=False).exclude(finished_at=None).exclude(error="shutdown")
     grouped = rows.annotate(hour=TruncHour("started_at", tzinfo=UTC)).values("organization_id", "endpoint_id", "hour")
-    counted = grouped.annotate(good=Count("pk", filter=Q(error="")), bad=Count("pk", filter=~Q(error=""))).order_by()
-    return [Hour(**row) for row in counted]
+    is_success = Q(error="")
+    counted = grouped.annotate(succeeded=Count("pk", filter=is_success), failed=Count("pk", filter=~is_success))
+    return [HourCounts(**row) for row in counted.order_by()]
 
 
-def _add(hours: Sequence[Hour]) -> None:
+def _store(hours: Sequence[HourCounts]) -> None:
     # Sorted, so that two workers cannot deadlock.
     ordered = sorted(hours, key=lambda row: (row.endpoint_id, row.hour))
     values: list[Sequence[Any]]
@@ -94,25 +95,26 @@ def _add(hours: Sequence[Hour]) -> None:
         values = [tuple(row) for row in ordered]
     else:
         values = [
-            (row.organization_id.hex, row.endpoint_id.hex, as_text(row.hour)[:19], row.good, row.bad) for row in ordered
+            (row.organization_id.hex, row.endpoint_id.hex, sqlite_time(row.hour)[:19], row.succeeded, row.failed)
+            for row in ordered
         ]
     with connection.cursor() as cursor:
         cursor.executemany(ADD, values)
 
 
 def last_24h(actor: Actor) -> dict[uuid.UUID, list[tuple[int, int]]]:
-    """Return, by endpoint, attempts that succeeded and failed in each of the last 24 hours, oldest first."""
+    """Return, by endpoint, the numbers of succeeded and failed attempts in each of the last 24 hours, oldest first."""
     this_hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     first = this_hour - 23 * HOUR
-    cursor = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()
+    cursor = SweepPlace.objects.filter(name=CURSOR_NAME).values_list("place", flat=True).first()
     stored = AttemptHour.objects.for_actor(actor).filter(hour__gte=first)
     columns = stored.values_list("organization_id", "endpoint_id", "hour", "succeeded", "failed")
-    # One lower bound: given two, SQLite scans from the earlier one, a day back.
+    # One lower bound, because SQLite would use the earlier one of two and scan a whole day.
     begin = uuid_at(first) if cursor is None else max(cursor, uuid_at(first))
-    young = _figures(Attempt.objects.for_actor(actor).filter(pk__gt=begin, started_at__gte=first))
+    recent = _count_by_hour(Attempt.objects.for_actor(actor).filter(pk__gt=begin, started_at__gte=first))
     hours: dict[uuid.UUID, list[tuple[int, int]]] = {}
-    for row in (*(Hour(*each) for each in columns), *young):
+    for row in (*(HourCounts(*each) for each in columns), *recent):
         index = min(23, max(0, int((row.hour - first) / HOUR)))
         series = hours.setdefault(row.endpoint_id, [(0, 0)] * 24)
-        series[index] = (series[index][0] + row.good, series[index][1] + row.bad)
+        series[index] = (series[index][0] + row.succeeded, series[index][1] + row.failed)
     return hours

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q, Value
 from django.db.models.expressions import CombinedExpression
 
-PLAIN = re.compile(r"[a-z_]*")
+LITERAL_WORD = re.compile(r"[a-z_]*")
 
 
 class SqlLiteral(Value):
@@ -19,20 +19,21 @@ class SqlLiteral(Value):
         """Return the literal. Raises ValueError for text other than lower-case letters and underscores."""
         if isinstance(self.value, int):
             return str(int(self.value)), ()
-        if not PLAIN.fullmatch(str(self.value)):
+        if not LITERAL_WORD.fullmatch(str(self.value)):
             raise ValueError("only words of our own are written into SQL")
         return f"'{self.value}'", ()
 
 
 def with_literal_constants(condition: Q) -> Q:
     """Return the condition with its constants as literals."""
-    made = Q(_connector=condition.connector, _negated=condition.negated)
+    result = Q(_connector=condition.connector, _negated=condition.negated)
     for child in condition.children:
-        made.children.append(with_literal_constants(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]  # a pair, where it is no Q
-    return made
+        literal = with_literal_constants(child) if isinstance(child, Q) else (child[0], _literal(child[1]))  # type: ignore[index]  # a pair
+        result.children.append(literal)
+    return result
 
 
-def _constant(value: Any) -> Any:
+def _literal(value: Any) -> Any:
     if isinstance(value, CombinedExpression):
         return CombinedExpression(value.lhs, value.connector, SqlLiteral(value.rhs.value))  # type: ignore[attr-defined]  # a Value has it
     return SqlLiteral(value)

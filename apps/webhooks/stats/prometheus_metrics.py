@@ -1,6 +1,6 @@
-"""Metrics of the engine for ``/metrics``, read from the database at each scrape, without organizations or URLs.
+"""Export the engine's metrics for ``/metrics``, read from the database at each scrape, without organizations or URLs.
 
-Every web process returns the same values. What grows with the backlog is counted up to a limit.
+Every web process returns the same values. Deliveries are counted up to MAX_COUNTED, so that a scrape stays fast.
 """
 
 import logging
@@ -14,20 +14,20 @@ from apps.base.extension_points import periodic_jobs
 from apps.webhooks.engine import clock_check
 from apps.webhooks.models import DeliveryBalance, EngineTotal
 from apps.webhooks.stats import delivery_totals
-from apps.webhooks.stats.counters import ATTEMPT_ERRORS, BOUNDS, job_counter_name, job_counters
+from apps.webhooks.stats.counters import ATTEMPT_ERRORS, DURATION_BUCKETS, job_counter_name, job_counters
 
 logger = logging.getLogger(__name__)
 
 MAX_COUNTED = 100_000
 WORKER_LOST_SECONDS = 30
-# Exported from the first scrape: rate() and increase() miss the first count of a label that appears with it.
+# Exported with 0 from the first scrape, because rate() and increase() ignore the first value of a new label.
 INITIAL_LABELS = (
     *(f"attempts:{outcome}" for outcome in ("succeeded", *ATTEMPT_ERRORS)),
     *(f"uncounted:{reason}" for reason in ("no_network", "shutdown")),
 )
 AGE = {
-    "postgresql": "greatest(0, extract(epoch FROM statement_timestamp() - {moment}))",
-    "sqlite": "max(0, (julianday('now') - julianday({moment})) * 86400)",
+    "postgresql": "greatest(0, extract(epoch FROM statement_timestamp() - {time}))",
+    "sqlite": "max(0, (julianday('now') - julianday({time})) * 86400)",
 }
 COUNTED = "SELECT count(*) FROM (SELECT 1 FROM webhooks_delivery WHERE {where} LIMIT %s) AS counted"
 DUE = {
@@ -37,13 +37,13 @@ DUE = {
 
 
 class EngineCollector(Collector):
-    """The metrics of one scrape; without a database only ``portal_database_up``."""
+    """Collects the metrics of one scrape; only ``portal_database_up`` if the database is unavailable."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics, the most important first."""
+        """Yield all metrics."""
         try:
-            found = [_oldest_due(), _deliveries(), *_totals(), _duration(), *_workers(), *_balance(), _replays()]
-            found += _jobs()
+            found = [_oldest_due(), _deliveries(), *_attempt_counters(), _duration(), *_workers()]
+            found += [*_delivery_states(), _replays(), *_jobs()]
         except DatabaseError as error:
             logger.warning("the figures of the engine cannot be read: %s", type(error).__name__)
             found = []
@@ -51,7 +51,7 @@ class EngineCollector(Collector):
         yield _gauge("portal_database_up", "Whether the figures of the engine could be read.", bool(found))
 
 
-def _ask(statement: str, *values: int) -> float:
+def _query_number(statement: str, *values: int) -> float:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return float(cursor.fetchone()[0] or 0)
@@ -62,26 +62,26 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 def _age_of(column: str) -> str:
-    return AGE[connection.vendor].format(moment=column)
+    return AGE[connection.vendor].format(time=column)
 
 
 def _oldest_due() -> Metric:
-    age = _ask(f"SELECT {_age_of('min(next_attempt_at)')} FROM webhooks_delivery WHERE status = 'pending'")  # noqa: S608
+    age = _query_number(f"SELECT {_age_of('min(next_attempt_at)')} FROM webhooks_delivery WHERE status = 'pending'")  # noqa: S608
     return _gauge("portal_webhook_oldest_due_age_seconds", "How long the oldest due delivery has waited.", age)
 
 
 def _deliveries() -> Metric:
-    """Return the queue by status; ``due`` is the part of pending that is due now."""
+    """Return the number of unfinished deliveries by status; ``due`` counts the pending ones that are due now."""
     family = GaugeMetricFamily(
         "portal_webhook_deliveries", f"Deliveries that are not over, counted up to {MAX_COUNTED}.", labels=["status"]
     )
     for status in ("pending", "sending", "held"):
-        family.add_metric([status], _ask(COUNTED.format(where=f"status = '{status}'"), MAX_COUNTED))
-    family.add_metric(["due"], _ask(COUNTED.format(where=DUE[connection.vendor]), MAX_COUNTED))
+        family.add_metric([status], _query_number(COUNTED.format(where=f"status = '{status}'"), MAX_COUNTED))
+    family.add_metric(["due"], _query_number(COUNTED.format(where=DUE[connection.vendor]), MAX_COUNTED))
     return family
 
 
-def _totals() -> list[Metric]:
+def _attempt_counters() -> list[Metric]:
     others = EngineTotal.objects.exclude(name__startswith="duration").exclude(name__startswith="job:")
     values = {**dict.fromkeys(INITIAL_LABELS, 0.0), **dict(others.values_list("name", "value"))}
     attempts = CounterMetricFamily("portal_webhook_attempts", "Attempts that ended, by outcome.", labels=["outcome"])
@@ -107,7 +107,7 @@ def _totals() -> list[Metric]:
 def _duration() -> Metric:
     values = dict(EngineTotal.objects.filter(name__startswith="duration").values_list("name", "value"))
     buckets, total = [], 0.0
-    for bound in (*BOUNDS, "inf"):
+    for bound in (*DURATION_BUCKETS, "inf"):
         total += values.get(f"duration:{bound}", 0)
         buckets.append(("+Inf" if bound == "inf" else str(bound), total))
     family = HistogramMetricFamily("portal_webhook_attempt_duration_seconds", "How long attempts took.")
@@ -119,9 +119,9 @@ def _workers() -> list[Metric]:
     alive = f"{_age_of('beat_at')} < {WORKER_LOST_SECONDS}"
     return [
         _gauge("portal_workers", f"Workers that gave a sign of life within {WORKER_LOST_SECONDS} s.",
-               _ask(f"SELECT count(*) FROM webhooks_workerbeat WHERE {alive}")),  # noqa: S608
+               _query_number(f"SELECT count(*) FROM webhooks_workerbeat WHERE {alive}")),  # noqa: S608
         _gauge("portal_worker_heartbeat_age_seconds", "How long ago the last sign of life of any worker was.",
-               _ask(f"SELECT {_age_of('max(beat_at)')} FROM webhooks_workerbeat")),  # noqa: S608
+               _query_number(f"SELECT {_age_of('max(beat_at)')} FROM webhooks_workerbeat")),  # noqa: S608
         _gauge("portal_clock_offset_seconds", "How far the worst clock of a living worker, or of the process that "
                "answers, is ahead of the database's.", _worst_offset(alive)),
     ]  # fmt: skip
@@ -137,12 +137,12 @@ def _worst_offset(alive: str) -> float:
     return round(worst, 3)
 
 
-def _balance() -> list[Metric]:
-    """Add up the delivery totals of all organizations, as last counted."""
+def _delivery_states() -> list[Metric]:
+    """Return the delivery totals of all organizations together, as last counted."""
     family = GaugeMetricFamily("portal_webhook_balance", "Where accepted deliveries are.", labels=["state"])
     rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *delivery_totals.STATES))
-    for side in ("accepted", *delivery_totals.STATES):
-        family.add_metric([side], sum(getattr(row, side) for row in rows))
+    for state in ("accepted", *delivery_totals.STATES):
+        family.add_metric([state], sum(getattr(row, state) for row in rows))
     missing = sum(abs(row.missing) for row in rows)
     return [
         family,
@@ -151,12 +151,12 @@ def _balance() -> list[Metric]:
 
 
 def _replays() -> Metric:
-    count = _ask("SELECT count(*) FROM webhooks_replayjob WHERE status IN ('running', 'paused')")
+    count = _query_number("SELECT count(*) FROM webhooks_replayjob WHERE status IN ('running', 'paused')")
     return _gauge("portal_webhook_replays_unfinished", "Replays that are running or paused.", count)
 
 
 def _jobs() -> list[Metric]:
-    """Return the runs of periodic jobs by all workers, and the last run by any; 0 before the first."""
+    """Return the number of runs of each periodic job over all workers, and the values of the last run."""
     runs = CounterMetricFamily("portal_job_runs", "Runs of periodic jobs, by outcome.", labels=["job", "outcome"])
     seconds = GaugeMetricFamily("portal_job_duration_seconds", "How long the last run took.", labels=["job"])
     budgets = GaugeMetricFamily("portal_job_budget_seconds", "How long a run may take.", labels=["job"])

@@ -1,1 +1,1 @@
-"""Event types: the built-in ones, the catalogue in the database, their schemas and scopes."""
+"""Event types: the built-in ones, the catalogue in the database, schemas and scopes."""

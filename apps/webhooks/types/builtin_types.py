@@ -1,7 +1,7 @@
-"""The built-in event types: name, description, JSON schema of ``data`` and a sample of it.
+"""The event types that the portal publishes, each with its description, the JSON schema of ``data`` and a sample.
 
-The portal publishes them, and they always follow this file; ``host_product_types`` has those of the host product.
-Schemas are JSON Schema draft 2020-12 with ``format`` checked.
+Their rows in the database are updated from this file. ``host_product_types`` has those of the host product. Schemas are
+JSON Schema draft 2020-12, and ``format`` is checked.
 """
 
 from typing import Any
@@ -10,18 +10,18 @@ from django.utils.translation import gettext_noop as _
 
 from apps.webhooks.types.event_schemas import (
     EMAIL,
+    INTEGER,
     IP_ADDRESS,
     TIME,
     URL,
-    WHOLE,
-    EventKind,
+    EventTypeSpec,
     Schema,
     described,
+    enum_of,
+    event_type,
     identifier,
-    kind,
     optional,
     text,
-    words,
 )
 
 USER = {
@@ -36,7 +36,7 @@ API_KEY = {
     "type": described(text(50), "The name of its key type."),
     "mask": described(text(30), "The key with most of it hidden."),
 }
-API_KEY_MORE = {
+API_KEY_OPTIONAL = {
     "scopes": described({"type": "array", "items": text(100)}, "What the key may do."),
     "subject": described(optional(text(200)), "Whom the key acts for."),
     "expires_at": described(optional(TIME), "When it stops working; null: never."),
@@ -51,12 +51,12 @@ API_KEY_SAMPLE = {
 SDK_KEY = {
     "id": described(identifier("sdk"), "The key's id."),
     "name": described(text(100), "The key's name."),
-    "platform": described(words("ios", "android", "web"), "What the app runs on."),
+    "platform": described(enum_of("ios", "android", "web"), "What the app runs on."),
     "mask": described(text(30), "The key with most of it hidden."),
 }
-SDK_KEY_MORE = {
+SDK_KEY_OPTIONAL = {
     "app_id": described(optional(text(200)), "The bundle id or package name of the app."),
-    "activation_limit": described(optional(WHOLE), "How many devices can be active at once; null: any number."),
+    "activation_limit": described(optional(INTEGER), "How many devices can be active at once; null: any number."),
     "activation_id": described(identifier("act"), "The id of the device's activation."),
     "reason": described({"type": "string", "maxLength": 200}, "Why it happened."),
 }
@@ -80,25 +80,25 @@ ENDPOINT_SAMPLE = {
 
 
 CHANGED = described({"type": "array", "items": text(50)}, "The names of the fields that changed.")
-DAYS_LEFT = described(WHOLE, "How many days are left.")
+DAYS_LEFT = described(INTEGER, "How many days are left.")
 
 
-def user_event(description: str) -> EventKind:
+def user_event(description: str) -> EventTypeSpec:
     """Return an event type about an account."""
-    return kind(description, USER, USER_SAMPLE, {"changed": CHANGED})
+    return event_type(description, USER, USER_SAMPLE, {"changed": CHANGED})
 
 
-def api_key_event(description: str, more: dict[str, Schema] | None = None, **sample: Any) -> EventKind:
-    """Return an event type about an API key, with ``more`` optional fields and their ``sample``."""
-    return kind(description, API_KEY, API_KEY_SAMPLE | sample, API_KEY_MORE | (more or {}))
+def api_key_event(description: str, optional_fields: dict[str, Schema] | None = None, **sample: Any) -> EventTypeSpec:
+    """Return an event type about an API key, with ``optional_fields`` optional fields and their ``sample``."""
+    return event_type(description, API_KEY, API_KEY_SAMPLE | sample, API_KEY_OPTIONAL | (optional_fields or {}))
 
 
-def sdk_key_event(description: str, **sample: Any) -> EventKind:
+def sdk_key_event(description: str, **sample: Any) -> EventTypeSpec:
     """Return an event type about an SDK key, with more ``sample`` fields."""
-    return kind(description, SDK_KEY, SDK_KEY_SAMPLE | sample, SDK_KEY_MORE)
+    return event_type(description, SDK_KEY, SDK_KEY_SAMPLE | sample, SDK_KEY_OPTIONAL)
 
 
-PORTAL_EVENTS: dict[str, EventKind] = {
+PORTAL_EVENTS: dict[str, EventTypeSpec] = {
     "user.created": user_event(_("An account was added to the organization.")),
     "user.updated": user_event(_("The name, address or role of a member was changed.")),
     "user.deleted": user_event(_("An account was removed from the organization.")),
@@ -128,16 +128,16 @@ PORTAL_EVENTS: dict[str, EventKind] = {
         _("An API key was used in a way that it was not used before."),
         {
             "pattern": described(
-                words("rate", "network", "refusals"), "What is unusual: see docs/api.md, Event types."
+                enum_of("rate", "network", "refusals"), "What is unusual: see docs/api.md, Event types."
             ),
             "address": described(optional(IP_ADDRESS), "The IP address of the call, where one is meant."),
             "network": described(text(50), "The network that is new for the key."),
             "known_networks": described({"type": "array", "items": text(50)}, "The networks that it was used from."),
-            "calls": described(WHOLE, "How many calls there were."),
+            "calls": described(INTEGER, "How many calls there were."),
             "hour": described(TIME, "The start of the hour with unusually many calls."),
-            "busiest_hour": described(WHOLE, "The most calls in an hour of the 28 days before."),
-            "refused": described(WHOLE, "How many calls were answered with 4xx."),
-            "limited": described(WHOLE, "How many of them with 429."),
+            "busiest_hour": described(INTEGER, "The most calls in an hour of the 28 days before."),
+            "refused": described(INTEGER, "How many calls were answered with 4xx."),
+            "limited": described(INTEGER, "How many of them with 429."),
             "since": described(TIME, "From when on calls were counted."),
         },
         pattern="network",
@@ -149,12 +149,12 @@ PORTAL_EVENTS: dict[str, EventKind] = {
     "api_key.leaked": api_key_event(
         _("An API key was reported as public."),
         {
-            "consequence": described(words("tell", "quarantine", "revoke", "none"), "What was done to the key."),
+            "consequence": described(enum_of("tell", "quarantine", "revoke", "none"), "What was done to the key."),
             "where": described({"type": "string", "maxLength": 500}, "Where it was found, without the key."),
             "reported": described(
                 {"type": "string", "maxLength": 40}, "The id of the reported key, where this one is its successor."
             ),
-            "descendants": described(WHOLE, "How many things that it created still work."),
+            "descendants": described(INTEGER, "How many things that it created still work."),
         },
         consequence="quarantine",
         where="https://code.example.com/app/config.py",
@@ -164,20 +164,22 @@ PORTAL_EVENTS: dict[str, EventKind] = {
     "sdk_key.activated": sdk_key_event(_("A device was activated."), **ACTIVATION_SAMPLE),
     "sdk_key.deactivated": sdk_key_event(_("A device gave up its activation, or it was freed."), **ACTIVATION_SAMPLE),
     "sdk_key.limit_reached": sdk_key_event(_("Every activation of an SDK key is taken."), activation_limit=100),
-    "endpoint.failing": kind(
+    "endpoint.failing": event_type(
         _("A webhook endpoint fails again and again."),
         ENDPOINT,
         ENDPOINT_SAMPLE | {"failures": 10, "failing_since": "2026-11-22T10:00:00Z"},
         {
-            "failures": described(WHOLE, "How many attempts failed in a row."),
+            "failures": described(INTEGER, "How many attempts failed in a row."),
             "failing_since": described(optional(TIME), "Since when they fail."),
         },
     ),
-    "endpoint.recovered": kind(_("A failing webhook endpoint takes deliveries again."), ENDPOINT, ENDPOINT_SAMPLE),
-    "endpoint.disabled": kind(
+    "endpoint.recovered": event_type(
+        _("A failing webhook endpoint takes deliveries again."), ENDPOINT, ENDPOINT_SAMPLE
+    ),
+    "endpoint.disabled": event_type(
         _("A webhook endpoint was disabled by the portal; its events are held."),
         ENDPOINT,
         ENDPOINT_SAMPLE | {"reason": "failing"},
-        {"reason": described(words("gone", "failing"), "Why: it answered 410, or it failed for too long.")},
+        {"reason": described(enum_of("gone", "failing"), "Why: it answered 410, or it failed for too long.")},
     ),
 }

@@ -7,7 +7,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class EventKind(NamedTuple):
+class EventTypeSpec(NamedTuple):
     """An event type: its description, the schema of its data and a valid sample."""
 
     description: str
@@ -20,7 +20,7 @@ def text(max_length: int = 200) -> Schema:
     return {"type": "string", "minLength": 1, "maxLength": max_length}
 
 
-def words(*allowed: str) -> Schema:
+def enum_of(*allowed: str) -> Schema:
     """Return the schema of an enumeration."""
     return {"type": "string", "enum": list(allowed)}
 
@@ -40,33 +40,37 @@ def described(schema: Schema, description: str) -> Schema:
     return schema | {"description": description}
 
 
-def structure(required: dict[str, Schema], more: dict[str, Schema] | None = None, *, closed: bool = True) -> Schema:
+def object_schema(
+    required: dict[str, Schema], optional_fields: dict[str, Schema] | None = None, *, closed: bool = True
+) -> Schema:
     """Return the schema of an object; a closed one allows no other properties."""
-    schema: Schema = {"type": "object", "properties": required | (more or {}), "required": list(required)}
+    schema: Schema = {"type": "object", "properties": required | (optional_fields or {}), "required": list(required)}
     return schema | {"additionalProperties": False} if closed else schema
 
 
-def kind(
+def event_type(
     description: str,
     required: dict[str, Schema],
     sample: dict[str, Any],
-    more: dict[str, Schema] | None = None,
-) -> EventKind:
-    """Return an event type whose data is an object with the required fields, and ``more`` as optional ones.
+    optional_fields: dict[str, Schema] | None = None,
+) -> EventTypeSpec:
+    """Return an event type whose data is an object with the required and the optional fields.
 
-    The object is open: the portal and a host product can add fields without a new version.
+    Other properties are allowed, so that the portal and a host product can add fields without a new version.
     """
-    return EventKind(description, {"$schema": DIALECT} | structure(required, more, closed=False), sample)
+    return EventTypeSpec(
+        description, {"$schema": DIALECT} | object_schema(required, optional_fields, closed=False), sample
+    )
 
 
 TIME: Schema = {"type": "string", "format": "date-time"}
 DAY: Schema = {"type": "string", "format": "date"}
 EMAIL: Schema = {"type": "string", "format": "email", "maxLength": 254}
 URL: Schema = {"type": "string", "format": "uri", "maxLength": 2048}
-WHOLE: Schema = {"type": "integer", "minimum": 0}
+INTEGER: Schema = {"type": "integer", "minimum": 0}
 AMOUNT: Schema = {"type": "string", "pattern": r"^-?\d{1,15}(\.\d{1,4})?$"}
 CURRENCY: Schema = {"type": "string", "pattern": "^[A-Z]{3}$"}
-MONEY: Schema = structure(
+MONEY: Schema = object_schema(
     {
         "amount": described(AMOUNT, "The amount as a decimal number in a string, so that no digit is lost."),
         "currency": described(CURRENCY, "The currency (ISO 4217)."),

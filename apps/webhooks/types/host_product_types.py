@@ -1,17 +1,17 @@
-"""The event types that the host product starts with. Operators can change them."""
+"""The initial event types of the host product, which operators can change."""
 
 from django.utils.translation import gettext_noop as _
 
 from apps.webhooks.types.event_schemas import (
     DAY,
+    INTEGER,
     MONEY,
     TIME,
-    WHOLE,
-    EventKind,
+    EventTypeSpec,
     described,
-    kind,
+    event_type,
+    object_schema,
     optional,
-    structure,
     text,
 )
 
@@ -22,14 +22,14 @@ ORDER = {
     "order_id": described(text(64), "The order's id in the product."),
     "status": described(text(40), "The order's state, such as placed or shipped."),
 }
-ORDER_MORE = {
+ORDER_OPTIONAL = {
     "customer": CUSTOMER,
     "total": TOTAL,
     "lines": described(
         {
             "type": "array",
             "maxItems": 500,
-            "items": structure(
+            "items": object_schema(
                 {
                     "sku": described(text(64), "The article."),
                     "quantity": described({"type": "integer", "minimum": 1}, "How many of it."),
@@ -51,7 +51,7 @@ ORDER_SAMPLE = {
     "placed_at": "2026-11-22T10:00:00Z",
 }
 INVOICE = {"invoice_id": described(text(64), "The invoice's id in the product."), "total": TOTAL}
-INVOICE_MORE = {
+INVOICE_OPTIONAL = {
     "order_id": described(optional(text(64)), "The order that it is for."),
     "customer": CUSTOMER,
     "due_on": described(DAY, "The day it is due."),
@@ -68,7 +68,7 @@ APPOINTMENT = {
     "appointment_id": described(text(64), "The appointment's id in the product."),
     "starts_at": described(TIME, "When it starts."),
 }
-APPOINTMENT_MORE = {
+APPOINTMENT_OPTIONAL = {
     "ends_at": described(TIME, "When it ends."),
     "subject": described(text(), "What it is about."),
     "customer": CUSTOMER,
@@ -82,8 +82,8 @@ APPOINTMENT_SAMPLE = {
     "customer": "CUST-77",
 }
 
-HOST_PRODUCT_EVENTS: dict[str, EventKind] = {
-    "assessment.completed": kind(
+HOST_PRODUCT_EVENTS: dict[str, EventTypeSpec] = {
+    "assessment.completed": event_type(
         _("A person finished an assessment."),
         {
             "assessment_id": described(text(64), "The assessment's id in the product."),
@@ -102,7 +102,7 @@ HOST_PRODUCT_EVENTS: dict[str, EventKind] = {
             "passed": described({"type": "boolean"}, "Whether it was passed."),
         },
     ),
-    "license.updated": kind(
+    "license.updated": event_type(
         _("A licence was granted, changed or ended."),
         {
             "license_id": described(text(64), "The licence's id in the product."),
@@ -111,30 +111,34 @@ HOST_PRODUCT_EVENTS: dict[str, EventKind] = {
         {"license_id": "LIC-8", "status": "active", "product": "Pro", "seats": 25, "valid_until": "2027-11-22"},
         {
             "product": described(text(), "What is licensed."),
-            "seats": described(optional(WHOLE), "For how many people; null: any number."),
+            "seats": described(optional(INTEGER), "For how many people; null: any number."),
             "valid_until": described(optional(DAY), "The last day; null: without end."),
         },
     ),
-    "order.created": kind(_("An order was placed."), ORDER, ORDER_SAMPLE, ORDER_MORE),
-    "order.updated": kind(_("An order was changed."), ORDER, ORDER_SAMPLE | {"status": "shipped"}, ORDER_MORE),
-    "order.cancelled": kind(
+    "order.created": event_type(_("An order was placed."), ORDER, ORDER_SAMPLE, ORDER_OPTIONAL),
+    "order.updated": event_type(
+        _("An order was changed."), ORDER, ORDER_SAMPLE | {"status": "shipped"}, ORDER_OPTIONAL
+    ),
+    "order.cancelled": event_type(
         _("An order was cancelled."),
         ORDER,
         {"order_id": "ORD-10042", "status": "cancelled", "reason": "Customer's wish"},
-        ORDER_MORE | {"reason": REASON},
+        ORDER_OPTIONAL | {"reason": REASON},
     ),
-    "invoice.created": kind(_("An invoice was issued."), INVOICE, INVOICE_SAMPLE, INVOICE_MORE),
-    "invoice.paid": kind(
+    "invoice.created": event_type(_("An invoice was issued."), INVOICE, INVOICE_SAMPLE, INVOICE_OPTIONAL),
+    "invoice.paid": event_type(
         _("An invoice was paid in full."),
         INVOICE,
         INVOICE_SAMPLE | {"paid_at": "2026-11-30T08:15:00Z"},
-        INVOICE_MORE,
+        INVOICE_OPTIONAL,
     ),
-    "appointment.booked": kind(_("An appointment was booked."), APPOINTMENT, APPOINTMENT_SAMPLE, APPOINTMENT_MORE),
-    "appointment.cancelled": kind(
+    "appointment.booked": event_type(
+        _("An appointment was booked."), APPOINTMENT, APPOINTMENT_SAMPLE, APPOINTMENT_OPTIONAL
+    ),
+    "appointment.cancelled": event_type(
         _("An appointment was cancelled."),
         APPOINTMENT,
         {"appointment_id": "APP-311", "starts_at": "2026-12-01T09:00:00Z", "reason": "Ill"},
-        APPOINTMENT_MORE | {"reason": REASON},
+        APPOINTMENT_OPTIONAL | {"reason": REASON},
     ),
 }

@@ -1,6 +1,6 @@
-"""Validation of ``data`` against the schema of its event type, and of schemas themselves.
+"""Validate the ``data`` of events against the schema of their type, and validate schemas.
 
-By default jsonschema-rs fetches ``file://`` and ``http://`` references; here nothing is ever fetched.
+By default jsonschema-rs fetches ``file://`` and ``http://`` references; this module refuses them.
 """
 
 import json
@@ -28,7 +28,7 @@ def check_data(type_row: EventType, data: Any) -> None:
     try:
         validator = _validator(to_json(type_row.schema))
     except ValueError as error:
-        # Operators' forms reject such a schema; if one is stored anyway, data must not pass unchecked.
+        # The operators' form rejects such a schema; if one is stored anyway, no event of the type is accepted.
         logger.error("the schema of the event type %s cannot be used: %s", type_row.name, _first_line(error))
         raise Invalid.field("type", _("The schema of this event type cannot be used: tell the operator.")) from None
     if validator.is_valid(data):
@@ -39,7 +39,7 @@ def check_data(type_row: EventType, data: Any) -> None:
 
 
 def check_schema(schema: Any) -> None:
-    """Raise Invalid on ``schema`` unless it is a draft 2020-12 schema without external references."""
+    """Raise Invalid on ``schema`` unless it is a JSON Schema of draft 2020-12 without external references."""
     if not isinstance(schema, dict):
         raise Invalid.field("schema", _("A schema is a JSON object."))
     text = to_json(schema)

@@ -1,4 +1,4 @@
-"""Event types as the pages show them."""
+"""Build the context values of event types."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.base.rest.renderers import to_json
 from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Endpoint, EventType
-from apps.webhooks.types.catalogue import EVERYTHING, patterns_for
+from apps.webhooks.types.catalogue import ALL_EVENTS, patterns_for
 from apps.webhooks.view_models.endpoints import endpoint_name
 
 MAX_DEPTH = 3
@@ -22,7 +22,7 @@ def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[
     groups: dict[str, list[dict[str, Any]]] = {}
     for each in types:
         groups.setdefault(each.name.partition(".")[0], []).append(
-            {**type_facts(each), "checked": each.name in selected}
+            {**type_context(each), "checked": each.name in selected}
         )
     return [
         {
@@ -36,8 +36,8 @@ def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[
     ]
 
 
-def type_facts(row: EventType) -> dict[str, Any]:
-    """Return the values of an event type that every page shows."""
+def type_context(row: EventType) -> dict[str, Any]:
+    """Return the context values of an event type that all pages share."""
     return {
         "name": row.name,
         "description": _(row.description) if row.description else "",
@@ -49,10 +49,10 @@ def type_facts(row: EventType) -> dict[str, Any]:
 
 
 def type_detail(row: EventType, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """Return an event type with its fields, sample body, schema and the endpoints to subscribe."""
+    """Return an event type with its fields, sample body and schema, and whether each endpoint is subscribed to it."""
     body = {"type": row.name, "timestamp": EXAMPLE_TIME, "data": row.sample}
     return {
-        **type_facts(row),
+        **type_context(row),
         "fields": list(_fields(row.schema, row.schema)),
         "body": to_json(body, indent=2),
         "schema": to_json(row.schema, indent=2),
@@ -68,7 +68,7 @@ def _subscription(endpoint: Endpoint, name: str) -> dict[str, Any]:
         "description": endpoint.description,
         "is_subscribed": bool(patterns),
         "by_pattern": bool(patterns) and name not in patterns,
-        "is_everything": EVERYTHING in patterns,
+        "is_everything": ALL_EVENTS in patterns,
     }
 
 
@@ -90,7 +90,7 @@ def _fields(schema: Any, root: Any, before: str = "", depth: int = 1) -> Iterabl
 
 
 def _resolved(schema: Any, root: Any) -> dict[str, Any]:
-    """Return the schema, following one local ``$ref``; an empty object for anything that is no object."""
+    """Return the schema after following one local ``$ref``, or an empty schema if the result is not an object."""
     if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
         found: Any = root
         for part in schema["$ref"].removeprefix("#").strip("/").split("/"):
@@ -100,12 +100,12 @@ def _resolved(schema: Any, root: Any) -> dict[str, Any]:
 
 
 def _type_label(schema: dict[str, Any], root: Any) -> str:
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return " | ".join(map(str, kind))
-    if isinstance(kind, str):
-        inner = _resolved(schema.get("items"), root) if kind == "array" else {}
-        return f"array of {_type_label(inner, root)}" if inner else kind
+    schema_type = schema.get("type")
+    if isinstance(schema_type, list):
+        return " | ".join(map(str, schema_type))
+    if isinstance(schema_type, str):
+        inner = _resolved(schema.get("items"), root) if schema_type == "array" else {}
+        return f"array of {_type_label(inner, root)}" if inner else schema_type
     choices = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(choices, list):
         return " | ".join(dict.fromkeys(_type_label(_resolved(each, root), root) for each in choices))

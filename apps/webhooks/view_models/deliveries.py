@@ -1,4 +1,4 @@
-"""Deliveries and attempts as the pages show them."""
+"""Build the context values of deliveries and attempts."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from apps.webhooks.engine.signing import SignatureRefused, secret_bytes, verify
 from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event
 from apps.webhooks.models.deliveries import is_unchanged_since
-from apps.webhooks.view_models.endpoints import endpoint_facts, max_attempts
+from apps.webhooks.view_models.endpoints import endpoint_context, max_attempts
 from apps.webhooks.view_models.failure_labels import NEXT_REASONS, error_label, what_to_try
 
 PHASES: tuple[tuple[str, Promise], ...] = (
@@ -33,31 +33,31 @@ PHASES: tuple[tuple[str, Promise], ...] = (
     ("first_byte", gettext_lazy("first byte")),
     ("total", gettext_lazy("in all")),
 )
-# A page polls while the next attempt is due within this time.
+# A delivery's page polls if the next attempt is due within this time.
 SOON = timedelta(seconds=60)
 
 
 def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """Return the rows of a delivery list with the duration of each last attempt, in one more query."""
+    """Return the rows of a delivery list; the durations of the last attempts take one more query."""
     durations: dict[Any, float] = {}
     attempts = Attempt.objects.filter(delivery__in=deliveries).exclude(duration_ms=None).order_by("number")
     for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
         durations[delivery_id] = cast(float, duration)
     return [
-        {**delivery_facts(each), "duration_ms": _rounded(durations.get(each.pk)), "day": day_label(each.created_at)}
+        {**delivery_context(each), "duration_ms": _rounded(durations.get(each.pk)), "day": day_label(each.created_at)}
         for each in deliveries
     ]
 
 
 def day_label(time: datetime) -> str:
-    """Return the day in the user's time zone: Today, Yesterday, or its date."""
+    """Return the day of a time in the user's time zone as a label: Today, Yesterday, or the date."""
     day = timezone.localtime(time).date()
     days = (timezone.localdate() - day).days
     return {0: _("Today"), 1: _("Yesterday")}.get(days) or format_date_for_reader(day, "date")
 
 
-def delivery_facts(delivery: Delivery) -> dict[str, Any]:
-    """Return the values of a delivery that every page shows."""
+def delivery_context(delivery: Delivery) -> dict[str, Any]:
+    """Return the context values of a delivery that all pages share."""
     is_pending = delivery.status == DeliveryStatus.PENDING
     return {
         "id": delivery.public_id,
@@ -83,26 +83,26 @@ def _rounded(milliseconds: float | None) -> int | None:
 
 
 def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None) -> dict[str, Any]:
-    """Return the context of a delivery's page; ``number`` selects an attempt, by default the last."""
+    """Return the context of a delivery's page; ``number`` selects the attempt to show, by default the last one."""
     attempts = list(delivery.attempts.order_by("number"))
     chosen = next((each for each in attempts if each.number == number), attempts[-1] if attempts else None)
-    here = reverse("delivery", args=[slug, delivery.public_id])
+    base_url = reverse("delivery", args=[slug, delivery.public_id])
     endpoint = delivery.endpoint
     labels = {"response": _("Response"), "request": _("Request"), "verify": _("Verify")}
     attempt_query = f"&attempt={chosen.number}" if chosen and number is not None else ""
     last = attempts[-1] if attempts else None
     return {
-        "delivery": {**delivery_facts(delivery), "payload": indented_body(delivery.event)},
-        "endpoint": None if endpoint.deleted_at else endpoint_facts(endpoint),
+        "delivery": {**delivery_context(delivery), "payload": indented_body(delivery.event)},
+        "endpoint": None if endpoint.deleted_at else endpoint_context(endpoint),
         "state_note": state_note(delivery),
         "attempt": {**attempt_detail(chosen), "url": requested_url(chosen, endpoint)} if chosen else None,
         "tab": tab,
         "tabs": [
-            {"url": f"{here}?tab={name}{attempt_query}", "label": label, "current": tab == name}
+            {"url": f"{base_url}?tab={name}{attempt_query}", "label": label, "current": tab == name}
             for name, label in labels.items()
         ],
         "check": signature_check(delivery, chosen) if tab == "verify" and chosen else None,
-        "timeline": timeline(delivery, attempts, here, chosen, tab),
+        "timeline": timeline(delivery, attempts, base_url, chosen, tab),
         "hint": what_to_try(last.error, last.status_code, last.hint) if last else "",
         "curl": as_curl(delivery, chosen),
         "keep_days": retention_days(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_EVENTS),
@@ -111,7 +111,7 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
 
 
 def state_note(delivery: Delivery) -> dict[str, str] | None:
-    """Return a note with its tone for a state that needs explaining, else None."""
+    """Return a note that explains the delivery's state, with its tone, or None if no note is needed."""
     if delivery.endpoint.deleted_at:
         return {"tone": "info", "text": _("Its endpoint was deleted. What was sent stays readable here.")}
     if delivery.status == DeliveryStatus.HELD:
@@ -136,7 +136,7 @@ def _held_reason(delivery: Delivery) -> str:
 
 
 def is_in_progress(delivery: Delivery) -> bool:
-    """Return whether the state is about to change, so that the page polls."""
+    """Return whether the delivery's state will change soon, so that the page has to poll."""
     if delivery.status == DeliveryStatus.SENDING:
         return True
     due = delivery.next_attempt_at
@@ -144,7 +144,7 @@ def is_in_progress(delivery: Delivery) -> bool:
 
 
 def indented_body(event: Event) -> str:
-    """Return the indented JSON body, or an empty string after retention deleted it."""
+    """Return the body as indented JSON, or an empty string if retention has deleted it."""
     return to_json(json.loads(event.body), indent=2) if event.body else ""
 
 
@@ -161,8 +161,8 @@ def attempt_detail(attempt: Attempt) -> dict[str, Any]:
         "allowed_ms": settings.WEBHOOK_TIMEOUT * 1000,
         "address": attempt.address,
         "timings": timings(attempt),
-        "request_headers": _lines(attempt.request_headers),
-        "response_headers": _lines(attempt.response_headers),
+        "request_headers": _header_lines(attempt.request_headers),
+        "response_headers": _header_lines(attempt.response_headers),
         "response_body": attempt.response_body,
         "truncated": attempt.truncated,
     }
@@ -175,24 +175,24 @@ def timings(attempt: Attempt) -> list[dict[str, Any]]:
 
 
 def phase_ms(attempt: Attempt, name: str) -> float | None:
-    """Return the time of a phase in milliseconds; without a response, curl's time of the first byte is ignored."""
+    """Return the time of a phase in milliseconds; None for the first byte if there was no response."""
     is_missing = name == "first_byte" and attempt.status_code is None
     return None if is_missing else attempt.timings_ms.get(name)
 
 
-def _lines(headers: Any) -> str:
+def _header_lines(headers: Any) -> str:
     pairs = headers.items() if isinstance(headers, dict) else headers
     return "\n".join(f"{name}: {value}" for name, value in pairs)
 
 
 def timeline(
-    delivery: Delivery, attempts: Sequence[Attempt], here: str, chosen: Attempt | None, tab: str
+    delivery: Delivery, attempts: Sequence[Attempt], base_url: str, chosen: Attempt | None, tab: str
 ) -> list[dict[str, Any]]:
-    """Return the past attempts of a delivery and the next one as timeline items."""
+    """Return the attempts of a delivery, and the next planned one, as timeline items."""
     items = [timeline_item(_("Event created"), "ok", at=delivery.created_at)]
     for attempt in attempts:
         text = _("%(ms)d ms") % {"ms": attempt.duration_ms} if attempt.duration_ms is not None else ""
-        url = f"{here}?tab={tab}&attempt={attempt.number}"
+        url = f"{base_url}?tab={tab}&attempt={attempt.number}"
         item = timeline_item(_attempt_title(attempt), _tone(attempt), at=attempt.started_at, text=text, url=url)
         items.append({**item, "current": attempt is chosen and len(attempts) > 1})
     if delivery.status == DeliveryStatus.PENDING and delivery.next_attempt_at:
@@ -224,7 +224,7 @@ def _attempt_title(attempt: Attempt) -> str:
 
 
 def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
-    """Verify the sent signature as the endpoint's server would, with the secrets that are valid now."""
+    """Verify the signature of an attempt with the secrets that are valid now, as the endpoint's server would do."""
     headers = {name.lower(): str(value) for name, value in attempt.request_headers.items()}
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     result = {
@@ -246,14 +246,14 @@ def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
 
 
 def requested_url(attempt: Attempt, endpoint: Endpoint) -> str:
-    """Return the URL of an attempt: the stored one, else that of an endpoint unchanged since, else an empty string."""
+    """Return the stored URL of an attempt, else the endpoint's if it is unchanged since, else an empty string."""
     if attempt.url is None and is_unchanged_since(attempt.started_at, endpoint.created_at, endpoint.updated_at):
         return endpoint.shown_url
     return attempt.url or ""
 
 
 def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
-    """Return the request as a curl command; it carries the attempt's signature, which soon becomes too old."""
+    """Return the request as a curl command with the attempt's signature, which is only accepted for a few minutes."""
     endpoint = delivery.endpoint
     url = requested_url(attempt, endpoint) if attempt else ""
     if attempt is None or not url or not delivery.event.body or endpoint.deleted_at or is_inbox(url):

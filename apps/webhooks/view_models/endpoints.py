@@ -1,4 +1,4 @@
-"""Endpoints as the pages show them: settings, figures of the last 24 hours, and health."""
+"""Build the context values of endpoints: settings, statistics of the last 24 hours, and health."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,13 +20,13 @@ from apps.webhooks.stats.list_conditions import with_literal_constants
 from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, error_label, what_to_try
 
 PENDING = Q(status="pending")
-# More waiting deliveries are shown as "more than 1,000".
+# More pending deliveries are shown as "more than 1,000".
 MAX_COUNTED = 1000
-# The last failure is searched among this many of the newest deliveries.
+# The number of newest deliveries that the last failure is searched among.
 SEARCHED_DELIVERIES = 200
 
 
-class CountOf(Subquery):
+class SubqueryCount(Subquery):
     """The number of rows of a subquery."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
@@ -34,7 +34,7 @@ class CountOf(Subquery):
 
 
 def max_attempts() -> int:
-    """Return the number of attempts in the retry schedule, the first included."""
+    """Return the number of attempts in the retry schedule, including the first one."""
     return len(settings.WEBHOOK_RETRY_SCHEDULE) + 1
 
 
@@ -45,8 +45,8 @@ def endpoint_name(endpoint: Endpoint) -> str:
     return urlsplit(endpoint.url).netloc or endpoint.url
 
 
-def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
-    """Return the values of an endpoint that every page shows; ``held`` is its number of held deliveries."""
+def endpoint_context(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
+    """Return the context values of an endpoint that all pages share; ``held`` is its number of held deliveries."""
     return {
         "id": endpoint.public_id,
         "url": endpoint.shown_url,
@@ -78,20 +78,20 @@ def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str,
     waiting = _waiting(actor, endpoints)
     none_waiting = {"waiting": 0, "waiting_more": False, "next_retry_at": None}
     return [
-        {**endpoint_facts(each), **_figures(hourly.get(each.pk, [])), **waiting.get(each.pk, none_waiting)}
+        {**endpoint_context(each), **_attempt_stats(hourly.get(each.pk, [])), **waiting.get(each.pk, none_waiting)}
         for each in endpoints
     ]
 
 
 def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str, Any]]:
-    """Return waiting deliveries, counted up to MAX_COUNTED to stay fast, and the next retry by endpoint."""
+    """Return the number of pending deliveries, counted up to MAX_COUNTED, and the next retry of each endpoint."""
     waiting = Delivery.objects.filter(with_literal_constants(PENDING), endpoint=OuterRef("pk")).order_by()
     retries = waiting.filter(with_literal_constants(Q(attempt_count__gt=0))).order_by(
         F("next_attempt_at").asc(nulls_first=True)
     )
     rows = Endpoint.objects.for_actor(actor).filter(pk__in=[each.pk for each in endpoints])
     counted = rows.annotate(
-        waiting=CountOf(waiting.values("pk")[: MAX_COUNTED + 1]),
+        waiting=SubqueryCount(waiting.values("pk")[: MAX_COUNTED + 1]),
         next_retry_at=Subquery(retries.values("next_attempt_at")[:1]),
     )
     return {
@@ -104,8 +104,8 @@ def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str,
     }
 
 
-def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Return success rate and bars of 24 hours, given as (succeeded, failed) attempts per hour."""
+def _attempt_stats(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Return the success rate and the chart of the (succeeded, failed) attempts in each of the last 24 hours."""
     good, bad = (sum(column) for column in zip(*series, strict=True)) if series else (0, 0)
     total = good + bad
     if not total:

@@ -1,4 +1,4 @@
-"""Labels of errors and reasons, and advice on what to try."""
+"""Labels of errors and reasons, and advice on what to do about failures."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -135,12 +135,11 @@ NEXT_REASONS: dict[str, Promise] = {
 
 
 def error_label(error: str) -> str:
-    """Return the label of an attempt's error."""
     return str(ERROR_LABELS.get(error, error))
 
 
 def what_to_try(error: str, status_code: int | None, hint: str = "") -> str:
-    """Return advice by the hint, status or class of a failure; an empty string for a success."""
+    """Return advice on a failure by its hint, status or error, or an empty string for a success."""
     if error and hint in BY_HINT:
         return str(BY_HINT[hint])
     if error == "http_error" and status_code is not None:

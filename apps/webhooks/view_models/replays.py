@@ -1,15 +1,15 @@
-"""Replay jobs as the pages show them."""
+"""Build the context values of replay jobs."""
 
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from apps.webhooks.models import ReplayJob, ReplayStatus
-from apps.webhooks.view_models.endpoints import endpoint_facts
+from apps.webhooks.view_models.endpoints import endpoint_context
 
 
-def replay_facts(job: ReplayJob) -> dict[str, Any]:
-    """Return the filters, progress and state of a replay."""
+def replay_context(job: ReplayJob) -> dict[str, Any]:
+    """Return the filters, progress and state of a replay as context values."""
     is_over = job.status in (ReplayStatus.DONE, ReplayStatus.CANCELLED)
     has_result = is_over and job.count_again_at is None
     return {
@@ -32,7 +32,7 @@ def replay_facts(job: ReplayJob) -> dict[str, Any]:
         "is_over": is_over,
         "is_settled": has_result,
         "text": progress_text(job),
-        "endpoint": endpoint_facts(job.endpoint),
+        "endpoint": endpoint_context(job.endpoint),
         "endpoint_gone": job.endpoint.deleted_at is not None,
     }
 
@@ -45,5 +45,5 @@ def _state(job: ReplayJob, has_result: bool) -> str:
 
 def progress_text(job: ReplayJob) -> str:
     """Return the progress of a replay as text."""
-    words = {"sent": job.sent, "count": job.count, "good": job.succeeded, "bad": job.failed}
-    return _("%(sent)d of %(count)d queued · %(good)d delivered · %(bad)d failed") % words
+    params = {"sent": job.sent, "count": job.count, "good": job.succeeded, "bad": job.failed}
+    return _("%(sent)d of %(count)d queued · %(good)d delivered · %(bad)d failed") % params

@@ -1,4 +1,4 @@
-"""Test sends, results of URL checks and messages of the test inbox as the pages show them."""
+"""Build the context values of test sends, URL checks and messages of the test inbox."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus
 from apps.webhooks.view_models.deliveries import (
     attempt_detail,
-    delivery_facts,
+    delivery_context,
     indented_body,
     phase_ms,
     signature_check,
@@ -20,7 +20,7 @@ from apps.webhooks.view_models.failure_labels import error_label, what_to_try
 
 
 def test_steps(delivery: Delivery) -> dict[str, Any]:
-    """Return the steps of a test send so far, and whether it is over."""
+    """Return the steps of a test send so far, and whether it has finished."""
     attempt = delivery.attempts.order_by("-number").first()
     is_over = delivery.status not in (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
     steps = [timeline_item(_("Sample signed and queued"), "ok", at=delivery.created_at)]
@@ -31,7 +31,7 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
     else:
         steps.append(timeline_item(_("Waiting for a worker"), "next"))
     return {
-        "delivery": delivery_facts(delivery),
+        "delivery": delivery_context(delivery),
         "steps": steps,
         "is_over": is_over,
         "is_good": delivery.status == DeliveryStatus.SUCCEEDED,
@@ -63,7 +63,7 @@ def _result_step(status_code: int | None, error: str, milliseconds: float | None
 
 
 def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
-    """Return the result of a URL check as lines with a tone, without the reason why there was no response."""
+    """Return the result of a URL check as lines, each with a tone, and a hint."""
     times, lines = outcome.timings_ms, []
     has_response = outcome.status_code is not None
     if times["dns"] is not None and outcome.error != "dns_failed":
@@ -71,13 +71,13 @@ def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
     if has_response and url.startswith("https:"):
         lines.append({"tone": "ok", "text": _("The certificate is accepted.")})
     if has_response:
-        words = {"status": outcome.status_code, "ms": outcome.duration_ms}
+        params = {"status": outcome.status_code, "ms": outcome.duration_ms}
         tone = "warn" if outcome.error else "ok"
-        lines.append({"tone": tone, "text": _("It answered %(status)s in %(ms)s ms.") % words})
+        lines.append({"tone": tone, "text": _("It answered %(status)s in %(ms)s ms.") % params})
         hint = _status_hint(outcome)
     else:
         word = error_label(outcome.error or "")
-        # A blocked address must look like a closed port, so what the name resolves to isn't shown either.
+        # An address that the policy refuses must look like a closed port, so the result of the lookup isn't shown.
         lines = [] if outcome.error == "connection_failed" else lines
         lines.append({"tone": "bad", "text": word[:1].upper() + word[1:] + "."})
         hint = what_to_try(outcome.error or "", None, outcome.hint)
@@ -91,14 +91,14 @@ def _status_hint(outcome: Outcome) -> str:
 
 
 def inbox_messages(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """Return the messages of the test inbox: headers and body as signed, and the verified signature."""
-    return [_message(each) for each in deliveries]
+    """Return the messages of the test inbox: headers and body as signed, and the result of the signature check."""
+    return [_inbox_message(each) for each in deliveries]
 
 
-def _message(delivery: Delivery) -> dict[str, Any]:
+def _inbox_message(delivery: Delivery) -> dict[str, Any]:
     attempt = max(delivery.attempts.all(), key=lambda each: each.number, default=None)
     return {
-        **delivery_facts(delivery),
+        **delivery_context(delivery),
         "at": attempt.started_at if attempt else delivery.created_at,
         "headers": attempt_detail(attempt)["request_headers"] if attempt else "",
         "body": indented_body(delivery.event),

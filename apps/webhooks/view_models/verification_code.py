@@ -1,4 +1,4 @@
-"""Snippets that verify webhook signatures with the Standard Webhooks library of each language.
+"""Code snippets that verify webhook signatures with the Standard Webhooks library of each language.
 
 ``docs/verify-webhooks.md`` shows the same snippets; a test compares them.
 """
@@ -180,7 +180,7 @@ class Hooks {
 )
 SNIPPETS = (PYTHON, NODE, PHP, RUBY, GO, JAVA)
 
-RECEIVE_ONE_TYPE = {
+TYPE_HANDLERS = {
     "python": """event = webhook.verify(request.body, headers)
 if event["type"] == "{type}":
     data = event["data"]
@@ -200,4 +200,4 @@ def snippet_of(key: str) -> Snippet:
 
 def code_for_type(language: str, event_type: str) -> str:
     """Return code that handles one event type after verification."""
-    return RECEIVE_ONE_TYPE[language].format(type=event_type)
+    return TYPE_HANDLERS[language].format(type=event_type)

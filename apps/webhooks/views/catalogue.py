@@ -16,10 +16,10 @@ from apps.base.requests import PortalRequest
 from apps.base.web.pages import POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.models import Endpoint, EventType
-from apps.webhooks.view_models.verification_code import RECEIVE_ONE_TYPE, code_for_type
+from apps.webhooks.view_models.verification_code import TYPE_HANDLERS, code_for_type
 
 MAX_ENDPOINTS = 50
-SHOWN = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "node": "Node"}
+CODE_TABS = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "node": "Node"}
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="events")
@@ -38,25 +38,25 @@ def event_catalogue(request: PortalRequest) -> HttpResponse:
         "filtered": bool(q),
         "is_chosen": bool(requested),
     }
-    return render(request, "webhooks/events.html", context | (_chosen(request, chosen, q) if chosen else {}))
+    return render(request, "webhooks/events.html", context | (_type_context(request, chosen, q) if chosen else {}))
 
 
-def _chosen(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
+def _type_context(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
     slug = request.organization.slug
     endpoints = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MAX_ENDPOINTS])
     detail = view_models.type_detail(row, endpoints)
     show = request.GET.get("show", "json")
-    show = show if show in SHOWN else "json"
+    show = show if show in CODE_TABS else "json"
     base = {"type": row.name, **({"q": q} if q else {})}
     tabs = [
         {"url": f"?{urlencode({**base, 'show': name})}#event", "label": word, "current": name == show}
-        for name, word in SHOWN.items()
+        for name, word in CODE_TABS.items()
     ]
     code = detail["schema"] if show == "schema" else detail["body"]
     return {
         "event": detail,
-        "code": code_for_type(show, row.name) if show in RECEIVE_ONE_TYPE else code,
-        "code_tinted": show not in RECEIVE_ONE_TYPE,
+        "code": code_for_type(show, row.name) if show in TYPE_HANDLERS else code,
+        "code_tinted": show not in TYPE_HANDLERS,
         "code_tabs": tabs,
         "add_url": f"{reverse('webhook_create', args=[slug])}?{urlencode({'event': row.name})}",
     }
@@ -67,7 +67,7 @@ def endpoint_subscribe(request: PortalRequest, endpoint_id: str) -> HttpResponse
     """Subscribe an endpoint to an event type."""
     name = request.POST.get("event_type", "")
     endpoint = actions.subscribe_endpoint(actor=request.actor, endpoint_id=endpoint_id, event_type=name)
-    words = {"host": view_models.endpoint_name(endpoint), "type": name}
-    messages.info(request, _("%(host)s gets %(type)s from now on.") % words)
+    params = {"host": view_models.endpoint_name(endpoint), "type": name}
+    messages.info(request, _("%(host)s gets %(type)s from now on.") % params)
     page = reverse("events", args=[request.organization.slug])
     return redirect(f"{page}?{urlencode({'type': name})}#event")

@@ -1,4 +1,4 @@
-"""One delivery, and resending one or several."""
+"""Show a delivery, and resend one or several deliveries."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -20,7 +20,7 @@ TABS = ("response", "request", "verify")
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
-    """Show a delivery with its attempts; ``?part=body`` returns only the fragment that the page polls."""
+    """Show a delivery with its attempts; with ``?part=body``, return only the fragment that the page polls."""
     rows = Delivery.objects.for_actor(request.actor).select_related("event", "endpoint")
     delivery = rows.with_public_id(delivery_id)
     tab, number = request.GET.get("tab", ""), request.GET.get("attempt", "")
@@ -45,7 +45,7 @@ def _can_retry(delivery: Delivery) -> bool:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
-    """Retry a delivery and redirect to the one that is sent."""
+    """Resend a delivery and redirect to the delivery that is sent."""
     delivery = actions.retry_delivery(actor=request.actor, delivery_id=delivery_id)
     number = delivery.attempt_count + 1
     messages.info(request, _("Queued again. Attempt %(number)d starts within a few seconds.") % {"number": number})
@@ -53,8 +53,8 @@ def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
-def send_again(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Resend the selected deliveries of an endpoint, or the one whose button was pressed."""
+def delivery_resend(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Resend the selected deliveries of an endpoint, or the one whose button was clicked."""
     endpoint = get_endpoint(request, endpoint_id)
     one = request.POST.get("one", "")
     chosen = [one] if one else request.POST.getlist("delivery")

@@ -18,20 +18,20 @@ from apps.base.web.pages import selected_filter
 from apps.orgs.lookups import retention_days
 from apps.webhooks import view_models
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
-from apps.webhooks.models.deliveries import FAILED, HAD_ERRORS, HELD, SUCCEEDED, UNDER_WAY
+from apps.webhooks.models.deliveries import FAILED, HAD_ERRORS, HELD, IN_PROGRESS, SUCCEEDED
 from apps.webhooks.stats.list_conditions import with_literal_constants
 
 PER_PAGE = 50
-# More failures are shown as "1,000+": counting them all would slow the page down.
+# More failures are shown as "1,000+", because counting them all would slow the page down.
 MAX_COUNTED = 1000
 STATUS_FILTERS = {
     "succeeded": with_literal_constants(SUCCEEDED),
     "failed": with_literal_constants(FAILED),
-    "waiting": with_literal_constants(UNDER_WAY),
+    "waiting": with_literal_constants(IN_PROGRESS),
     "held": with_literal_constants(HELD),
 }
 EXHAUSTED = with_literal_constants(Q(status="exhausted"))
-SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 FILTERS = ("status", "event_type", "since", "q", "errors")
 
 
@@ -39,7 +39,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     """Return the context of the Deliveries tab."""
     filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
     filters |= {
-        name: selected_filter(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", SPANS))
+        name: selected_filter(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", PERIODS))
     }
     all_rows = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
     rows, cursor = _filtered(all_rows, filters).order_by("-pk"), request.GET.get("cursor", "")
@@ -55,7 +55,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         "deliveries": view_models.delivery_rows(page[:PER_PAGE]),
         "filters": filters,
         "filtered": any(filters.values()),
-        "states": _states(request, filters["status"]),
+        "states": _status_tabs(request, filters["status"]),
         "event_types": list(EventType.objects.values_list("name", flat=True)),
         "next_cursor": cursors.write(page[PER_PAGE - 1].pk) if len(page) > PER_PAGE else "",
         "is_first": not cursor,
@@ -63,7 +63,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         "poll_url": "" if cursor else _poll_url(request),
         "may_send": endpoint.status == EndpointStatus.ENABLED,
         "again_url": reverse("webhook_send_again", args=[slug, endpoint_id]),
-        **_failed(all_rows, filters, reverse("webhook_replay", args=[slug, endpoint_id])),
+        **_failed_context(all_rows, filters, reverse("webhook_replay", args=[slug, endpoint_id])),
     }
 
 
@@ -74,9 +74,9 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
         rows = rows.filter(with_literal_constants(HAD_ERRORS))
     if filters["event_type"]:
         rows = rows.filter(event_type=filters["event_type"])
-    if filters["since"] in SPANS:
-        start = timezone.now() - SPANS[filters["since"]]
-        # Keys are ordered by time: this lets the index bound the search.
+    if filters["since"] in PERIODS:
+        start = timezone.now() - PERIODS[filters["since"]]
+        # Keys are ordered by time, so the condition on the key lets the index bound the search.
         rows = rows.filter(created_at__gte=start, pk__gte=uuid_at(start - timedelta(minutes=1)))
     if filters["q"]:
         delivery, event = decode(Delivery.id_prefix, filters["q"]), decode(Event.id_prefix, filters["q"])
@@ -84,14 +84,14 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
     return rows
 
 
-def _failed(all_rows: QuerySet[Delivery], filters: dict[str, str], replay_url: str) -> dict[str, Any]:
-    """Count the permanently failed deliveries of this view and link to a replay with the same filters."""
+def _failed_context(all_rows: QuerySet[Delivery], filters: dict[str, str], replay_url: str) -> dict[str, Any]:
+    """Return the number of permanently failed deliveries that match the filters, and the URL of their replay."""
     view = {**filters, "status": "", "errors": ""}
     rows = _filtered(all_rows, view).filter(EXHAUSTED, test=False)
     count = 0 if filters["q"] or filters["status"] not in ("", "failed") else rows[: MAX_COUNTED + 1].count()
     query = {"status": "exhausted", "event_types": filters["event_type"]}
-    if filters["since"] in SPANS:
-        query["from"] = f"{(timezone.now() - SPANS[filters['since']]).timestamp():.0f}"
+    if filters["since"] in PERIODS:
+        query["from"] = f"{(timezone.now() - PERIODS[filters['since']]).timestamp():.0f}"
     return {
         "failed_count": min(count, MAX_COUNTED),
         "failed_more": count > MAX_COUNTED,
@@ -99,7 +99,7 @@ def _failed(all_rows: QuerySet[Delivery], filters: dict[str, str], replay_url: s
     }
 
 
-def _states(request: PortalRequest, current: str) -> list[dict[str, Any]]:
+def _status_tabs(request: PortalRequest, current: str) -> list[dict[str, Any]]:
     labels = {
         "": _("All"),
         "succeeded": _("Succeeded"),

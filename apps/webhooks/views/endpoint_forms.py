@@ -1,4 +1,4 @@
-"""Create and edit forms of endpoints, with a check of the URL."""
+"""Create and edit endpoints, and check their URL."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,8 +20,9 @@ from apps.base.web.forms import AlreadySubmitted, add_action_errors
 from apps.base.web.pages import FORM_METHODS, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.engine.test_inbox import is_inbox
-from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointForm, pattern_choices
+from apps.webhooks.forms import EndpointEditForm, EndpointFields, EndpointForm, pattern_choices
 from apps.webhooks.models import Endpoint, EventType
+from apps.webhooks.types.catalogue import ALL_EVENTS
 from apps.webhooks.views.endpoints import reveal_secret
 from apps.webhooks.views.lookups import get_endpoint
 
@@ -30,10 +31,10 @@ CHECK_RATE = "5/m"
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def endpoint_create(request: PortalRequest) -> HttpResponse:
-    """Create an endpoint and show its signing secret once; the buttons Check and Search show the form again."""
+    """Create an endpoint and show its signing secret once; Check and Search render the form again."""
     types = list(EventType.objects.filter(is_deprecated=False))
     form = EndpointForm(request.POST or None, request=request, choices=pattern_choices(types))
-    if request.method == "POST" and not _saves_nothing(request) and form.is_valid():
+    if request.method == "POST" and not _is_preview(request) and form.is_valid():
         response = _create(request, form)
         if response is not None:
             return response
@@ -57,10 +58,10 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Edit an endpoint; its signing secret stays, and stored header values stay masked."""
+    """Edit an endpoint; the stored header values are masked."""
     endpoint = get_endpoint(request, endpoint_id)
     types = list(EventType.objects.all())
-    # Current subscriptions stay available, including deprecated types and longer patterns.
+    # Current subscriptions stay selectable, including deprecated types and patterns with several words.
     choices = list(dict.fromkeys([*pattern_choices(types), *endpoint.event_types]))
     form = EndpointEditForm(
         request.POST or None,
@@ -69,7 +70,7 @@ def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
         choices=choices,
         is_inbox=is_inbox(endpoint.url),
     )
-    if request.method == "POST" and not _saves_nothing(request) and form.is_valid():
+    if request.method == "POST" and not _is_preview(request) and form.is_valid():
         try:
             actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.action_arguments())
         except PortalError as error:
@@ -86,15 +87,15 @@ def _values_of(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "url": endpoint.url,
         "description": endpoint.description,
-        "all_events": "all" if ALL in endpoint.event_types else "",
+        "all_events": "all" if ALL_EVENTS in endpoint.event_types else "",
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
         "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in endpoint.custom_headers or ()),
     }
 
 
-def _saves_nothing(request: PortalRequest) -> bool:
-    """Return whether Check or Search was pressed."""
+def _is_preview(request: PortalRequest) -> bool:
+    """Return whether Check or Search was clicked, which save nothing."""
     return "check" in request.POST or "find" in request.POST
 
 
@@ -105,19 +106,21 @@ def _render(
     chosen: Sequence[str],
     endpoint: Endpoint | None = None,
 ) -> HttpResponse:
-    """Render the form; errors are shown only when it was submitted to be saved."""
-    is_preview = _saves_nothing(request)
+    """Render the form; errors are shown unless Check or Search was clicked."""
+    is_preview = _is_preview(request)
     q = request.POST.get("q", "").strip() if request.method == "POST" else ""
     names = {each.name for each in types}
     context = {
         "form": form,
         "show_errors": not is_preview,
-        "groups": view_models.type_groups(_found(types, q, chosen), chosen),
-        "other_patterns": [each for each in chosen if each != ALL and each not in names and not _is_group(each, names)],
+        "groups": view_models.type_groups(_matching_types(types, q, chosen), chosen),
+        "other_patterns": [
+            each for each in chosen if each != ALL_EVENTS and each not in names and not _is_type_prefix(each, names)
+        ],
         "q": q,
         "check": _check(request) if "check" in request.POST else None,
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
-        "endpoint": view_models.endpoint_facts(endpoint) if endpoint else None,
+        "endpoint": view_models.endpoint_context(endpoint) if endpoint else None,
     }
     status = 422 if form.is_bound and not is_preview else 200
     response = render(request, "webhooks/create.html", context, status=status)
@@ -126,20 +129,20 @@ def _render(
     return response
 
 
-def _found(types: Sequence[EventType], q: str, chosen: Sequence[str]) -> list[EventType]:
-    """Return the event types that match the search or are selected: a search must not deselect any."""
+def _matching_types(types: Sequence[EventType], q: str, chosen: Sequence[str]) -> list[EventType]:
+    """Return the event types that match the search, and the selected ones, so that a search does not deselect them."""
     text = q.lower()
     selected = set(chosen)
     return [each for each in types if text in f"{each.name} {each.description}".lower() or each.name in selected]
 
 
-def _is_group(pattern: str, names: set[str]) -> bool:
+def _is_type_prefix(pattern: str, names: set[str]) -> bool:
     prefix = pattern.removesuffix("*")
     return prefix.count(".") == 1 and any(name.startswith(prefix) for name in names)
 
 
 def _check(request: PortalRequest) -> dict[str, Any]:
-    """Check the submitted URL, at most CHECK_RATE per organization."""
+    """Return the result of a request to the submitted URL; each organization can send CHECK_RATE."""
     url = request.POST.get("url", "").strip()
     count = partial(form_limits.check, request, "endpoint-check", CHECK_RATE, per=request.organization.public_id)
     try:

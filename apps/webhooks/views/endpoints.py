@@ -1,4 +1,4 @@
-"""The endpoint list, an endpoint's page, and its actions."""
+"""The list of endpoints, the page of one endpoint, and its buttons."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ from apps.base.web.one_time_secrets import one_time_secret_response
 from apps.base.web.pages import FORM_METHODS, POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.forms import DeleteEndpointForm, RotateSecretForm
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from apps.webhooks.models import UNFINISHED_DELIVERIES, Delivery, DeliveryStatus, Endpoint, EndpointStatus
 from apps.webhooks.view_models.verification_code import LISTEN_COMMAND, SECRET_NAME, SNIPPETS, snippet_of
 from apps.webhooks.views.delivery_list import delivery_list
 from apps.webhooks.views.lookups import get_endpoint
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def endpoint_list(request: PortalRequest) -> HttpResponse:
-    """List the organization's endpoints with their figures."""
+    """List the organization's endpoints with their statistics."""
     context: dict[str, Any] = {"inbox_url": reverse("webhook_inbox", args=[request.organization.slug])}
     try:
         rows = Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")
@@ -48,7 +48,7 @@ def endpoint_list(request: PortalRequest) -> HttpResponse:
 def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Show one tab of an endpoint: deliveries, signature verification, test or settings.
 
-    ``?part=list`` and ``?part=steps`` return only the fragment that the page polls.
+    With ``?part=list`` or ``?part=steps``, return only the fragment that the page polls.
     """
     endpoint = get_endpoint(request, endpoint_id)
     contexts = {"deliveries": _deliveries_tab, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
@@ -58,17 +58,19 @@ def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     context = contexts[tab](request, endpoint)
     status = 503 if context.get("load_error") else 200
     if part == "list" and tab == "deliveries":
-        # The header lets the polling script show the fragment even with an error status.
+        # With this header, the polling script shows the fragment even if the status is an error.
         response = render(request, "webhooks/_deliveries.html", context, status=status)
         response["X-Part"] = "list"
         return response
     if part == "steps" and context.get("sent"):
         return render(request, "webhooks/_steps.html", context)
-    return render(request, "webhooks/detail.html", {**_head(request, endpoint, tab), **context}, status=status)
+    return render(
+        request, "webhooks/detail.html", {**_header_context(request, endpoint, tab), **context}, status=status
+    )
 
 
 def _deliveries_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the context of the delivery list, or of its error message if the database fails."""
+    """Return the context of the delivery list, or of an error message if the database fails."""
     try:
         return delivery_list(request, endpoint)
     except DatabaseError:
@@ -78,10 +80,10 @@ def _deliveries_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any
         return {"load_error": True, "page_url": f"{request.path}?{query.urlencode()}"}
 
 
-def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any]:
+def _header_context(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any]:
     """Return the context of the page above the tabs."""
     slug, endpoint_id = request.organization.slug, endpoint.public_id
-    here = reverse("webhook", args=[slug, endpoint_id])
+    endpoint_url = reverse("webhook", args=[slug, endpoint_id])
     labels = {
         "deliveries": _("Deliveries"),
         "verify": _("Verify signature"),
@@ -92,12 +94,13 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
     held = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint, status=DeliveryStatus.HELD)
     failure = view_models.failure_summary(request.actor, endpoint)
     return {
-        "endpoint": view_models.endpoint_facts(endpoint, held.count()),
+        "endpoint": view_models.endpoint_context(endpoint, held.count()),
         "story": failure,
         "missed_url": _missed_url(slug, endpoint_id, failure),
         "tab": tab,
         "tabs": [
-            {"url": f"{here}?tab={name}", "label": label, "current": name == tab} for name, label in labels.items()
+            {"url": f"{endpoint_url}?tab={name}", "label": label, "current": name == tab}
+            for name, label in labels.items()
         ],
         "is_off": is_off,
         "enable_url": reverse("webhook_enable", args=[slug, endpoint_id]),
@@ -107,17 +110,17 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
 
 
 def _missed_url(slug: str, endpoint_id: str, failure: dict[str, Any] | None) -> str:
-    """Return the URL of a replay of what failed permanently since the endpoint began to fail."""
+    """Return the URL of a replay of the deliveries that failed permanently since the endpoint began to fail."""
     page = reverse("webhook_replay", args=[slug, endpoint_id])
     since = failure["since"] if failure else None
     return f"{page}?status=exhausted" + (f"&from={since.timestamp():.0f}" if since else "")
 
 
 def _verify_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    endpoint_url = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     chosen = snippet_of(request.GET.get("lang", ""))
     languages = [
-        {"url": f"{here}?tab=verify&lang={each.key}", "label": each.title, "current": each is chosen}
+        {"url": f"{endpoint_url}?tab=verify&lang={each.key}", "label": each.title, "current": each is chosen}
         for each in SNIPPETS
     ]
     return {"languages": languages, "snippet": chosen, "secret_name": SECRET_NAME, "listen": LISTEN_COMMAND}
@@ -138,14 +141,14 @@ def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def endpoint_pause(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Pause an endpoint; its events are held."""
+    """Pause an endpoint, which holds its deliveries."""
     actions.pause_endpoint(actor=request.actor, endpoint_id=endpoint_id)
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Enable an endpoint; held deliveries are sent, kept or dropped as chosen."""
+    """Enable an endpoint; send, keep or drop its held deliveries, as the form says."""
     actions.enable_endpoint(actor=request.actor, endpoint_id=endpoint_id, held=request.POST.get("held", "send"))
     return redirect("webhook", request.organization.slug, endpoint_id)
 
@@ -158,10 +161,8 @@ def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         actions.delete_endpoint(actor=request.actor, endpoint_id=endpoint_id)
         return redirect("webhooks", request.organization.slug)
-    waiting = Delivery.objects.for_actor(request.actor).filter(
-        endpoint=endpoint, status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD]
-    )
-    context = {"endpoint": view_models.endpoint_facts(endpoint), "waiting": waiting.count(), "form": form}
+    waiting = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint, status__in=UNFINISHED_DELIVERIES)
+    context = {"endpoint": view_models.endpoint_context(endpoint), "waiting": waiting.count(), "form": form}
     return render(request, "webhooks/delete.html", context, status=422 if form.errors else 200)
 
 
@@ -173,7 +174,7 @@ def secret_rotate(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         return _rotate(request, endpoint, form)
     context = {
-        "endpoint": view_models.endpoint_facts(endpoint),
+        "endpoint": view_models.endpoint_context(endpoint),
         "secrets": view_models.secret_rows(endpoint),
         "form": form,
     }
@@ -195,29 +196,29 @@ def _rotate(request: PortalRequest, endpoint: Endpoint, form: RotateSecretForm) 
 
 
 def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> HttpResponse:
-    """Show a signing secret once, in the response to the POST itself."""
-    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    """Show a signing secret once, in the response to the POST."""
+    endpoint_url = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context = {
         "secret": secret,
-        "endpoint": view_models.endpoint_facts(endpoint),
+        "endpoint": view_models.endpoint_context(endpoint),
         "env_line": f"{SECRET_NAME}={secret}",
         "twins": view_models.same_url_rows(endpoint),
-        "close_url": f"{here}?tab=verify",
+        "close_url": f"{endpoint_url}?tab=verify",
     }
     return one_time_secret_response(request, "webhooks/reveal.html", context)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
-def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+def secret_revoke(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Revoke an older signing secret before its overlap ends, after a recent confirmation of the user's identity."""
     endpoint = get_endpoint(request, endpoint_id)
-    here = f"{reverse('webhook', args=[request.organization.slug, endpoint.public_id])}?tab=settings"
+    endpoint_url = f"{reverse('webhook', args=[request.organization.slug, endpoint.public_id])}?tab=settings"
     if not is_recently_confirmed(request):
-        return redirect_to_reauthentication(here)
+        return redirect_to_reauthentication(endpoint_url)
     try:
         actions.revoke_secret(actor=request.actor, endpoint_id=endpoint_id, secret_id=request.POST.get("secret", ""))
     except (Conflict, NotFound) as error:
         messages.warning(request, str(error))
     else:
         messages.info(request, _("The old secret no longer signs."))
-    return redirect(here)
+    return redirect(endpoint_url)

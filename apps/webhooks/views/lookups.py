@@ -1,4 +1,4 @@
-"""Lookups that several pages share."""
+"""Look up endpoints for several pages."""
 
 from apps.base.requests import PortalRequest
 from apps.webhooks.models import Endpoint

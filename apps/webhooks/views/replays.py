@@ -1,4 +1,4 @@
-"""Count and start replays, and the page of one replay."""
+"""Count and start replays, and show the page of one replay."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,13 +19,13 @@ from apps.webhooks.forms import ReplayForm
 from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, EventType, ReplayJob
 from apps.webhooks.views.lookups import get_endpoint
 
-RECENT = 10
+MAX_RECENT = 10
 FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM_METHODS)
 def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Count the selected events, then start the replay; the button Count shows the form again."""
+    """Count the selected events and start their replay; Count only renders the form again."""
     endpoint = get_endpoint(request, endpoint_id)
     types = list(EventType.objects.values_list("name", flat=True))
     if request.method == "POST":
@@ -54,7 +54,7 @@ def _start(request: PortalRequest, endpoint: Endpoint, form: ReplayForm) -> Http
 
 
 def _initial_values(request: PortalRequest) -> dict[str, Any]:
-    """Return the form's initial values from the query; ``from`` is a Unix time that other pages link with."""
+    """Return the form's initial values from the query; ``from`` is a Unix time in links of other pages."""
     given: dict[str, Any] = {name: request.GET.get(name, "") for name in FIELDS}
     given["status"] = request.GET.getlist("status") or [DeliveryStatus.EXHAUSTED.value]
     seconds = request.GET.get("from", "")
@@ -67,15 +67,15 @@ def _initial_values(request: PortalRequest) -> dict[str, Any]:
 def _render(request: PortalRequest, endpoint: Endpoint, form: ReplayForm, count: int | None) -> HttpResponse:
     rows = ReplayJob.objects.for_actor(request.actor).filter(endpoint=endpoint).select_related("endpoint")
     rate = form.cleaned_data.get("rate_per_second") if form.is_bound and form.is_valid() else None
-    pace = rate or endpoint.rate_limit_per_second
+    rate_limit = rate or endpoint.rate_limit_per_second
     context = {
-        "endpoint": view_models.endpoint_facts(endpoint),
+        "endpoint": view_models.endpoint_context(endpoint),
         "is_off": endpoint.status != EndpointStatus.ENABLED,
         "form": form,
         "count": count,
-        "seconds": -(-count // pace) if count and pace else None,
-        "pace": pace,
-        "jobs": [view_models.replay_facts(job) for job in rows.order_by("-pk")[:RECENT]],
+        "seconds": -(-count // rate_limit) if count and rate_limit else None,
+        "pace": rate_limit,
+        "jobs": [view_models.replay_context(job) for job in rows.order_by("-pk")[:MAX_RECENT]],
         "zone": timezone.get_current_timezone_name(),
         "enable_url": reverse("webhook", args=[request.organization.slug, endpoint.public_id]),
     }
@@ -85,16 +85,16 @@ def _render(request: PortalRequest, endpoint: Endpoint, form: ReplayForm, count:
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
-    """Show a replay with its progress; ``?part=progress`` returns the fragment that the page polls."""
+    """Show a replay with its progress; with ``?part=progress``, return only the fragment that the page polls."""
     rows = ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
-    job = view_models.replay_facts(rows.with_public_id(replay_id))
+    job = view_models.replay_context(rows.with_public_id(replay_id))
     slug = request.organization.slug
-    here = reverse("webhook", args=[slug, job["endpoint"]["id"]])
+    page_url = reverse("webhook", args=[slug, job["endpoint"]["id"]])
     context = {
         "job": job,
         "poll_url": "" if job["is_settled"] else f"{request.path}?part=progress",
         "cancel_url": "" if job["is_over"] else reverse("replay_cancel", args=[slug, replay_id]),
-        "failures_url": f"{here}?status=failed",
+        "failures_url": f"{page_url}?status=failed",
         "missing_count": max(0, job["count"] - job["sent"]),
     }
     is_part = request.GET.get("part") == "progress"
@@ -103,7 +103,7 @@ def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def replay_cancel(request: PortalRequest, replay_id: str) -> HttpResponse:
-    """Cancel a replay; the deliveries it created are still sent."""
+    """Cancel a replay; deliveries that it has created are still sent."""
     try:
         actions.cancel_replay(actor=request.actor, replay_id=replay_id)
     except Conflict as error:

@@ -1,4 +1,4 @@
-"""Test sends step by step, and the test inbox."""
+"""Send tests and show their steps, and show the test inbox."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,8 +25,8 @@ INBOX_PERIOD = timedelta(hours=24)
 
 
 def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the context of the Test tab; ``?sent=`` is the test delivery whose steps are shown."""
-    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    """Return the context of the Test tab; ``?sent=`` names the test delivery whose steps are shown."""
+    page_url = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context: dict[str, Any] = {
         "test_url": reverse("webhook_test", args=[request.organization.slug, endpoint.public_id]),
         "types": view_models.type_groups(list(EventType.objects.all())),
@@ -39,8 +39,8 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         query = {"tab": "test", "sent": sent.public_id}
         context |= {
             "sent": view_models.test_steps(sent),
-            "refresh_url": f"{here}?{urlencode(query)}",
-            "poll_url": f"{here}?{urlencode({**query, 'part': 'steps'})}",
+            "refresh_url": f"{page_url}?{urlencode(query)}",
+            "poll_url": f"{page_url}?{urlencode({**query, 'part': 'steps'})}",
         }
         context["chosen_type"] = sent.event_type
     return context
@@ -48,29 +48,29 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=POST_ONLY)
 def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Send a test and redirect to its steps, or to the test inbox if it was sent from there."""
+    """Send a test and redirect to its steps, or back to the test inbox."""
     endpoint = get_endpoint(request, endpoint_id)
     event_type = request.POST.get("event_type", "") or None
-    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    page_url = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     try:
         delivery = actions.send_test(actor=request.actor, endpoint_id=endpoint.public_id, event_type=event_type)
     except (RateLimited, Invalid) as error:
         messages.warning(request, str(error))
-        return redirect(f"{here}?{urlencode({'tab': 'test', 'type': event_type or ''})}")
+        return redirect(f"{page_url}?{urlencode({'tab': 'test', 'type': event_type or ''})}")
     if request.POST.get("back") == "inbox":
         return redirect("webhook_inbox", request.organization.slug)
-    return redirect(f"{here}?{urlencode({'tab': 'test', 'sent': delivery.public_id})}")
+    return redirect(f"{page_url}?{urlencode({'tab': 'test', 'sent': delivery.public_id})}")
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def inbox(request: PortalRequest) -> HttpResponse:
-    """Show the newest messages of the test inbox; ``?part=list`` returns only the list that the page polls."""
+    """Show the newest messages of the test inbox; with ``?part=list``, return only the list that the page polls."""
     endpoint = Endpoint.objects.for_actor(request.actor).existing().filter(url=INBOX_URL).first()
     context: dict[str, Any] = {"open_url": reverse("webhook_inbox_open", args=[request.organization.slug])}
     if endpoint is not None:
         slug, endpoint_id = request.organization.slug, endpoint.public_id
         context |= {
-            "endpoint": view_models.endpoint_facts(endpoint),
+            "endpoint": view_models.endpoint_context(endpoint),
             "received": view_models.inbox_messages(_received(request, endpoint)),
             "types": view_models.type_groups(list(EventType.objects.all())),
             "test_url": reverse("webhook_test", args=[slug, endpoint_id]),

@@ -1,4 +1,4 @@
-"""State changes of deliveries: claim due ones, record results, release expired leases.
+"""Change the state of deliveries: claim due ones, record results, release expired leases.
 
 Only this package changes the state of deliveries. The two SQL dialects are in ``postgresql.py`` and ``sqlite.py``.
 """
@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.webhooks.engine.claims import postgresql, sqlite
 from apps.webhooks.engine.claims.manual_changes import (
-    count_untried,
+    count_unattempted,
     create_replays,
     drop,
     hold,
@@ -24,16 +24,16 @@ from apps.webhooks.engine.claims.manual_changes import (
     send_now,
     send_test,
 )
-from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, ClaimLimits, EndpointSnapshot, Result
 from apps.webhooks.engine.crash_points import CRASH_AT, LEASE_MARGIN_SECONDS, crash
 
 __all__ = [
+    "ClaimLimits",
     "ClaimedDelivery",
     "EndpointSnapshot",
-    "Limits",
     "Result",
     "claim",
-    "count_untried",
+    "count_unattempted",
     "create_replays",
     "drop",
     "finish",
@@ -50,8 +50,8 @@ __all__ = [
     "send_test",
 ]
 
-RELEASED_AT_ONCE = 1000
-# Of the requests in flight to one host and port, for its slow endpoints.
+RELEASE_BATCH_SIZE = 1000
+# The share of the requests in flight to one host and port that its slow endpoints can have.
 MAX_SLOW_SHARE = 0.4
 
 
@@ -65,27 +65,20 @@ def lease_seconds() -> float:
 
 
 def claim(
-    limit: int, part_of_one: float = 1.0, slow: Iterable[uuid.UUID] = (), slow_limit: int | None = None
+    limit: int, endpoint_share: float = 1.0, slow: Iterable[uuid.UUID] = (), slow_limit: int | None = None
 ) -> list[ClaimedDelivery]:
     """Claim up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
-    Caps on deliveries in flight, exact over all workers: ``max_in_flight`` per endpoint, 200 per organization, and
-    WEBHOOK_HOST_IN_FLIGHT per organization and host and port. Rate limits apply. First attempts go before retries, then
-    endpoints take turns, oldest delivery first. Beyond its first slot, an endpoint gets at most ``part_of_one`` of the
-    free ones. Failing endpoints have at most four in flight; they and those in ``slow`` get at most ``slow_limit`` of
-    the deliveries.
+    The caps on deliveries in flight hold over all workers: ``max_in_flight`` per endpoint, 200 per organization, and
+    WEBHOOK_HOST_IN_FLIGHT per organization, host and port. Rate limits apply. First attempts go before retries, then
+    endpoints take turns, oldest delivery first. Beyond its first slot, an endpoint gets at most ``endpoint_share`` of
+    the free slots. Failing endpoints have at most four in flight; they and those in ``slow`` together get at most
+    ``slow_limit`` of the deliveries.
     """
-    most_slow = limit if slow_limit is None else slow_limit
-    of_host = settings.WEBHOOK_HOST_IN_FLIGHT
-    limits = Limits(
-        limit,
-        lease_seconds(),
-        part_of_one,
-        tuple(slow),
-        most_slow,
-        target_in_flight=of_host,
-        target_slow=max(1, int(of_host * MAX_SLOW_SHARE)),
-    )
+    max_slow = limit if slow_limit is None else slow_limit
+    host_limit = settings.WEBHOOK_HOST_IN_FLIGHT
+    caps = {"target_in_flight": host_limit, "target_slow": max(1, int(host_limit * MAX_SLOW_SHARE))}
+    limits = ClaimLimits(limit, lease_seconds(), endpoint_share, tuple(slow), max_slow, **caps)
     claimed: list[ClaimedDelivery] = _dialect().claim(limits)
     if CRASH_AT == "after_claim":
         crash()
@@ -93,9 +86,9 @@ def claim(
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:
-    """Record results where the lease token still matches and return the ids of those deliveries.
+    """Record results whose lease token still matches and return the ids of those deliveries.
 
-    Another worker has the lease of the missing ones; they are unchanged.
+    The lease of the other deliveries has passed to another worker, and their rows stay unchanged.
     """
     return _dialect().finish(results) if results else set()
 
@@ -104,17 +97,17 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
 def release_expired() -> int:
     """Make deliveries with an expired lease due again and return their number.
 
-    Their attempt is recorded as lost; it neither uses up the schedule nor counts against the endpoint.
+    Their attempts are recorded as lost, which neither uses up the schedule nor counts against the endpoint.
     """
     released = 0
-    while count := _dialect().release_expired(RELEASED_AT_ONCE, lease_seconds()):
+    while count := _dialect().release_expired(RELEASE_BATCH_SIZE, lease_seconds()):
         released += count
-        if count < RELEASED_AT_ONCE:
+        if count < RELEASE_BATCH_SIZE:
             break
     return released
 
 
 def next_due_in() -> float | None:
-    """Return the seconds until a delivery is due (0 or less: now), None where none is pending."""
+    """Return the seconds until a delivery is due (0 or less: now), or None if none is pending."""
     seconds: float | None = _dialect().next_due_in()
     return seconds

@@ -1,7 +1,7 @@
-"""Changes that users and operators make to deliveries: hold, release, drop, resend, test.
+"""Change deliveries for users and operators: hold, release, drop, resend, test.
 
-Each runs in the caller's transaction, after the caller changed or locked the row of the endpoint or organization:
-publishing, claiming and finishing wait for that row or skip it, so that no delivery escapes the change.
+Each function runs in the caller's transaction, after the caller has changed or locked the row of the endpoint or
+organization. Publishing, claiming and finishing wait for that row or skip it, so the change applies to all deliveries.
 """
 
 import uuid
@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, ReplayJob
 
-WAITING = (DeliveryStatus.PENDING, DeliveryStatus.HELD)
+UNSENT = (DeliveryStatus.PENDING, DeliveryStatus.HELD)
 
 
 def _hold(rows: QuerySet[Delivery]) -> int:
@@ -39,8 +39,8 @@ def release(endpoint_id: uuid.UUID) -> int:
 
 
 def drop(endpoint_id: uuid.UUID, *statuses: str) -> int:
-    """Drop an endpoint's deliveries in the given statuses, by default all that wait."""
-    rows = Delivery.objects.filter(endpoint_id=endpoint_id, status__in=statuses or WAITING)
+    """Drop an endpoint's deliveries in the given statuses, by default all pending and held ones."""
+    rows = Delivery.objects.filter(endpoint_id=endpoint_id, status__in=statuses or UNSENT)
     return rows.update(status=DeliveryStatus.DROPPED, next_attempt_at=None, next_attempt_reason="", finished_at=Now())
 
 
@@ -63,16 +63,18 @@ def send_now(delivery_id: uuid.UUID) -> bool:
 
 
 def resend(delivery: Delivery) -> Delivery:
-    """Create a new delivery of a finished one: the same event, so the same webhook-id, with a new retry schedule."""
-    return _create(delivery.event, delivery.endpoint, test=delivery.test, replay_of=delivery, reason="manual")
+    """Create a copy of a finished delivery; it has the same event, so the same webhook-id, and a new retry schedule."""
+    return _create_delivery(delivery.event, delivery.endpoint, test=delivery.test, replay_of=delivery, reason="manual")
 
 
 def send_test(event: Event, endpoint: Endpoint) -> Delivery:
     """Create the delivery of a test event."""
-    return _create(event, endpoint, test=True, replay_of=None, reason="test")
+    return _create_delivery(event, endpoint, test=True, replay_of=None, reason="test")
 
 
-def _create(event: Event, endpoint: Endpoint, *, test: bool, replay_of: Delivery | None, reason: str) -> Delivery:
+def _create_delivery(
+    event: Event, endpoint: Endpoint, *, test: bool, replay_of: Delivery | None, reason: str
+) -> Delivery:
     delivery = Delivery(
         organization_id=endpoint.organization_id,
         endpoint=endpoint,
@@ -90,16 +92,16 @@ def _create(event: Event, endpoint: Endpoint, *, test: bool, replay_of: Delivery
 
 
 def newest_per_event(endpoint_id: uuid.UUID) -> QuerySet[Delivery]:
-    """Return the newest delivery of each event to an endpoint, without tests."""
+    """Return the newest delivery of each event to an endpoint, excluding tests."""
     later = Delivery.objects.filter(event=OuterRef("event"), endpoint=OuterRef("endpoint"), pk__gt=OuterRef("pk"))
     return Delivery.objects.filter(~Exists(later), endpoint_id=endpoint_id, test=False)
 
 
 def create_replays(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> int:
-    """Create a new delivery of each, due at the given time, and return their number.
+    """Create a copy of each delivery, due at the given time, and return their number.
 
-    Each has the same event, so the same webhook-id, and a new retry schedule. The caller has locked the job's row; the
-    constraint ``one_delivery_per_replay`` backs this up.
+    Each copy has the same event, so the same webhook-id, and a new retry schedule. The caller must have locked the row
+    of the job; the constraint ``one_delivery_per_replay`` also prevents duplicates.
     """
     rows = [
         Delivery(
@@ -119,7 +121,7 @@ def create_replays(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> 
     return len(rows)
 
 
-def count_untried(job: ReplayJob) -> int:
+def count_unattempted(job: ReplayJob) -> int:
     """Return how many of the job's deliveries have not finished their first attempt."""
-    untried = Q(status=DeliveryStatus.PENDING, attempt_count=0) | Q(status=DeliveryStatus.SENDING, attempt_count=1)
-    return Delivery.objects.filter(untried, replay_job=job).count()
+    unattempted = Q(status=DeliveryStatus.PENDING, attempt_count=0) | Q(status=DeliveryStatus.SENDING, attempt_count=1)
+    return Delivery.objects.filter(unattempted, replay_job=job).count()

@@ -1,4 +1,4 @@
-"""The rows that a claim returns and that finishing takes, and the limits of a claim."""
+"""The dataclasses that a claim takes and returns, and the results that finishing takes."""
 
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ from apps.base.text.redaction import hide_query_values
 
 @lru_cache(maxsize=4096)
 def target_of(url: str) -> str | None:
-    """Return host and port of a stored URL, as normalized by ``check_url``; None for the test inbox."""
+    """Return host and port of a URL that ``check_url`` has normalized, or None for the test inbox."""
     parts = urlsplit(url)
     if not parts.netloc:
         return None
@@ -21,7 +21,11 @@ def target_of(url: str) -> str | None:
 
 @dataclass(slots=True, eq=False)
 class EndpointSnapshot:
-    """An endpoint at the time of a claim; ``headers`` and ``secrets`` are encrypted, newest secret first."""
+    """An endpoint at the time of a claim.
+
+    ``headers`` and ``secrets`` (id and secret, newest first) are encrypted. ``is_open``: the endpoint and its
+    organization are active.
+    """
 
     id: uuid.UUID
     organization_id: uuid.UUID
@@ -35,9 +39,10 @@ class EndpointSnapshot:
 
 @dataclass(slots=True, eq=False)
 class ClaimedDelivery:
-    """A delivery that this worker has leased; only the worker with ``lease_token`` can finish it.
+    """A delivery that this worker has leased; it can only be finished with its ``lease_token``.
 
-    ``started_at`` is the time of the claim by the database's clock, in seconds since 1970.
+    ``number`` counts its attempts, and ``uncounted`` those that do not use up the retry schedule. ``started_at`` is the
+    time of the claim by the database's clock, in seconds since 1970.
     """
 
     id: uuid.UUID
@@ -51,17 +56,17 @@ class ClaimedDelivery:
     endpoint: EndpointSnapshot
 
     @property
-    def tries_used(self) -> int:
-        """How many attempts of the schedule are used up, including this one."""
+    def counted_attempts(self) -> int:
+        """The number of attempts that use up the retry schedule, including this one."""
         return self.number - self.uncounted
 
 
 @dataclass(slots=True, eq=False)
 class Result:
-    """The result of one attempt: the delivery's next state and the attempt's record.
+    """The result of one attempt: the delivery's next state and the values of the attempt's row.
 
-    ``wait_seconds`` is the wait until the next attempt where ``status`` is pending. ``uncounted`` is 1 for an attempt
-    that does not use up the schedule.
+    ``wait_seconds`` is the wait until the next attempt if ``status`` is pending. ``uncounted`` is 1 if the attempt does
+    not use up the retry schedule.
     """
 
     claimed: ClaimedDelivery
@@ -82,22 +87,22 @@ class Result:
 
     @property
     def url(self) -> str:
-        """The URL that it was sent to, without query values."""
+        """The URL that the request was sent to, without query values."""
         return hide_query_values(self.claimed.endpoint.url)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one claim can take. After ``lease_seconds`` other workers can claim the rows.
+class ClaimLimits:
+    """The limits of one claim. After ``lease_seconds`` other workers can claim the same deliveries.
 
-    An endpoint counts as failing after ``failures`` failed attempts in a row, and then has at most
-    ``failing_in_flight``. An organization has at most ``target_in_flight`` to one host and port, over all its
-    endpoints, of which slow ones get at most ``target_slow``.
+    ``rows`` is the maximum number of deliveries, of which slow endpoints get at most ``slow_rows``. An endpoint is
+    failing after ``failures`` failed attempts in a row, and then has at most ``failing_in_flight``. All endpoints of an
+    organization together have at most ``target_in_flight`` to one host and port, and slow ones at most ``target_slow``.
     """
 
     rows: int
     lease_seconds: float
-    part_of_one: float = 1.0
+    endpoint_share: float = 1.0
     slow: tuple[uuid.UUID, ...] = ()
     slow_rows: int = 0
     organization_in_flight: int = 200
@@ -108,17 +113,17 @@ class Limits:
     failing_in_flight: int = 4
 
     def as_values(self) -> dict[str, Any]:
-        """Return the fields for SQL."""
+        """Return the fields as parameters of an SQL statement."""
         return asdict(self) | {"slow": list(self.slow)}
 
     @property
-    def most_of_one(self) -> int:
-        """How many deliveries an endpoint can have in flight after this claim, by the slots free before it."""
-        return max(1, int(self.part_of_one * self.rows))
+    def max_per_endpoint(self) -> int:
+        """The number of deliveries that one endpoint can have in flight after this claim."""
+        return max(1, int(self.endpoint_share * self.rows))
 
     def share(self, endpoints: int) -> int:
-        """Return how many deliveries each of so many endpoints can get in one claim.
+        """Return how many deliveries each endpoint can get in one claim, given the number of endpoints.
 
-        The share keeps ``part_of_one`` when all take theirs at once, and bounds the rows that are read.
+        ``endpoint_share`` then also holds if all endpoints get that many, and the number of rows to read is bounded.
         """
-        return max(1, int(self.part_of_one * self.rows / (1 + self.part_of_one * endpoints)))
+        return max(1, int(self.endpoint_share * self.rows / (1 + self.endpoint_share * endpoints)))
