@@ -214,7 +214,9 @@ def test_a_database_that_is_away_is_told_once_a_minute(portal: Portal, key: dict
         [sys.executable, "manage.py", "worker"], portal.folder, "worker", {**portal.environment, "DATABASE_URL": away}
     )
     portal.children.append(worker)
-    wait_until(lambda: "the delivery desk failed" in worker.log.read_text(), "the worker says nothing", worker)
+    wait_until(
+        lambda: "the database loop of deliveries failed" in worker.log.read_text(), "the worker says nothing", worker
+    )
     asked = ask_for(portal, FAULTS_SECONDS, "/v1/me", "/account/login/", "/readyz", "/metrics", "/", key=key["key"])
     end(worker)
     end(child)

@@ -115,7 +115,7 @@ class CreateWebhookEndpointBody(UpdateWebhookEndpointBody):
 class TestWebhookEndpointBody(StrictSerializer):
     """Which sample to send."""
 
-    __test__ = False  # for pytest, which takes its name for a test's
+    __test__ = False  # for pytest: this class is not a test, despite its name
     usual = ["event_type"]
 
     event_type = PlainText(

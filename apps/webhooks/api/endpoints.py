@@ -54,7 +54,7 @@ def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
 
 
 def _write(endpoints: list[Endpoint], **secret: str) -> list[dict[str, Any]]:
-    """Return the objects of endpoints; with their secret where that is given."""
+    """Return the JSON objects of endpoints, with their signing secret if it is given."""
     serializer = NewWebhookEndpointSerializer if secret else WebhookEndpointSerializer
     return serializer.write_all(
         endpoints, held_counts=held_counts(endpoints), same_url=same_url_keys(endpoints), **secret

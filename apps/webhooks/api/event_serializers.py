@@ -22,7 +22,7 @@ from apps.webhooks.models import Event, EventOrigin, EventType
 from apps.webhooks.publishing import PublishedEvent
 from apps.webhooks.types.host_product_types import HOST_PRODUCT_EVENTS
 
-# For examples: the sample of the event type itself, so that it is accepted.
+# The examples use the sample of the event type, so that the API accepts them.
 DATA: dict[str, Any] = HOST_PRODUCT_EVENTS["order.created"].sample
 MAX_BATCH_SIZE = 100
 

@@ -84,7 +84,7 @@ class Engine:
 
     def run_forever(self) -> None:
         """Deliver until ``stop``; then wait for requests in flight, release the other deliveries and return."""
-        database_loop = threading.Thread(target=self._run_database_loop, name="delivery-desk", daemon=True)
+        database_loop = threading.Thread(target=self._run_database_loop, name="delivery-database", daemon=True)
         wakeup.listen(self.wake)
         database_loop.start()
         try:
@@ -181,7 +181,7 @@ class Engine:
     def _release_waiting(self) -> None:
         self._queue_finished([Outcome(each, error="shutdown", hint="not_sent") for each in self._slots.pop_waiting()])
 
-    # Database loop: everything that touches the database
+    # Database loop: everything that uses the database
 
     def _run_database_loop(self) -> None:
         """Record and claim in turn; after an error, such as a lost connection, pause and continue."""
@@ -194,7 +194,7 @@ class Engine:
                 self._claim()
                 pause = 0.0
             except Exception:
-                logger.exception("the delivery desk failed; trying again")
+                logger.exception("the database loop of deliveries failed; trying again")
                 connections.close_all()
                 pause = min(max(MIN_PAUSE_SECONDS, pause * 2), MAX_PAUSE_SECONDS)
                 final_retries -= self._sending_is_over.is_set()
@@ -235,9 +235,9 @@ class Engine:
         return self._slots.limit + ahead - len(self._slots)
 
     def _next_claim_at(self, free_slots: int) -> float:
-        """Return the monotonic time of the next claim: now after a wakeup, but a small claim waits a little.
+        """Return the monotonic time of the next claim: now after a wakeup, but later if few slots are free.
 
-        Infinity without a free slot and once the engine stops.
+        Return infinity if no slot is free or the engine is stopping.
         """
         if free_slots <= 0 or self._stop.is_set():
             return math.inf

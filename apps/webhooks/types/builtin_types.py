@@ -84,17 +84,17 @@ DAYS_LEFT = described(INTEGER, "How many days are left.")
 
 
 def user_event(description: str) -> EventTypeSpec:
-    """Return an event type about an account."""
+    """Return an event type about a user."""
     return event_type(description, USER, USER_SAMPLE, {"changed": CHANGED})
 
 
 def api_key_event(description: str, optional_fields: dict[str, Schema] | None = None, **sample: Any) -> EventTypeSpec:
-    """Return an event type about an API key, with ``optional_fields`` optional fields and their ``sample``."""
+    """Return an event type about an API key, with further optional fields and their sample."""
     return event_type(description, API_KEY, API_KEY_SAMPLE | sample, API_KEY_OPTIONAL | (optional_fields or {}))
 
 
 def sdk_key_event(description: str, **sample: Any) -> EventTypeSpec:
-    """Return an event type about an SDK key, with more ``sample`` fields."""
+    """Return an event type about an SDK key; ``sample`` adds optional fields to the sample."""
     return event_type(description, SDK_KEY, SDK_KEY_SAMPLE | sample, SDK_KEY_OPTIONAL)
 
 

@@ -36,7 +36,7 @@ def optional(schema: Schema) -> Schema:
 
 
 def described(schema: Schema, description: str) -> Schema:
-    """Return the schema of a field with its meaning, which generated documentation and client libraries show."""
+    """Return the schema with a description, which generated documentation and client libraries show."""
     return schema | {"description": description}
 
 
