@@ -57,7 +57,7 @@ def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:
             if method in view.operations:
-                scopes = view.operations[method].needs
+                scopes = view.operations[method].permissions
                 names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
                 yield ServedOperation(path, method, names, view.callers, view.operations[method])
 

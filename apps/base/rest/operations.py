@@ -102,7 +102,7 @@ class Operation:
     # Further examples of the response, by a name that describes them.
     more_examples: Mapping[str, Any] = field(default_factory=dict)
     # Set by ``serves`` at the view's method.
-    needs: tuple[Permission, ...] = ()
+    permissions: tuple[Permission, ...] = ()
     etag: bool = False
     idempotent: bool = False
     if_match: bool = False

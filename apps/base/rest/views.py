@@ -61,7 +61,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def serves(
     operation: Operation,
-    needs: Permission | tuple[Permission, ...],
+    permissions: Permission | tuple[Permission, ...],
     *,
     etag: bool | None = None,
     idempotent: bool | None = None,
@@ -70,13 +70,13 @@ def serves(
 ) -> Callable[[Method], Method]:
     """Declare the operation that a method of a view serves, and wrap the method accordingly.
 
-    ``needs``: a permission, a tuple of which one is enough, or ANY_KEY. ``etag``, required for GET: the response has
-    an ETag, and is 304 where the caller has it already. ``idempotent``, required for POST: it honors Idempotency-Key;
+    ``permissions``: one, a tuple of which one is enough, or ANY_KEY. ``etag``, required for GET: the response has an
+    ETag, and is 304 where the caller has it already. ``idempotent``, required for POST: it honors Idempotency-Key;
     such a method reads its body by ``validated``, even an empty one, because that starts the transaction.
     ``if_match``: the method passes ``expected`` to its action, and an ``ObjectResponse`` gets the ETag that GET returns
     now. ``heavy``: requests with a valid body take long, so only a few run at a time.
     """
-    permissions = (needs,) if isinstance(needs, Permission) else needs
+    accepted = (permissions,) if isinstance(permissions, Permission) else permissions
 
     def declare(method: Method) -> Method:
         name = method.__name__
@@ -89,9 +89,8 @@ def serves(
             served = tag_change(served)
         if idempotent:
             served = honor_idempotency_key(served)
-        served.operation = replace(
-            operation, needs=permissions, etag=bool(etag), idempotent=bool(idempotent), if_match=if_match, heavy=heavy
-        )
+        options: dict[str, Any] = {"etag": bool(etag), "idempotent": bool(idempotent), "if_match": if_match}
+        served.operation = replace(operation, permissions=accepted, heavy=heavy, **options)
         return cast(Method, served)
 
     return declare
@@ -179,7 +178,7 @@ class PortalView(APIView):
         """Raise Forbidden for a kind of actor that the view does not serve, then for a missing permission."""
         if not self.callers:
             return
-        http_request, actor, needed = request._request, request.actor, operation.needs
+        http_request, actor, needed = request._request, request.actor, operation.permissions
         is_session = http_request.auth_result.is_browser_session
         if actor.kind not in self.callers:
             message = KEYS_ONLY if is_session else "This kind of key cannot be used here."

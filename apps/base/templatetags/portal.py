@@ -76,7 +76,7 @@ def tone(state: str) -> str:
 
 
 @register.filter
-def state_word(state: str) -> str:
+def status_label(state: str) -> str:
     """Return the translated label of a status."""
     return str(STATUSES.get(state, ("", state))[1])
 
@@ -148,13 +148,13 @@ def _in_minutes(n: int) -> str:
 
 
 @register.filter
-def tint(source: str) -> SafeString:
+def highlight(source: str) -> SafeString:
     """Return JSON or header lines as escaped text, with keys, strings and numbers in spans."""
     return highlight_code(source)
 
 
 def highlight_code(source: str, link_of: Callable[[str], str] | None = None) -> SafeString:
-    """Highlight as ``tint`` does, and link each string for which ``link_of`` returns a URL."""
+    """Highlight the source, and link each string for which ``link_of`` returns a URL."""
     source = str(source or "")
     parts: list[str] = []
     end = 0

@@ -162,7 +162,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
 
 def scopes_of(view: type[PortalView], operation: Operation) -> list[str]:
     """Return the scopes of which one is required, or an empty list if any key is enough."""
-    return [*map(str, operation.needs), ADMIN] if operation.needs and view.callers else []
+    return [*map(str, operation.permissions), ADMIN] if operation.permissions and view.callers else []
 
 
 def _operation(view: type[PortalView], method: str, path: str, shared: SharedComponents) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def describe_operation(view: Any, method: str) -> str:
 def permission_help(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
     """Return None for readers with the permission, else the role that has it ("": keys only) and its members."""
     actor: Actor | None = request.actor
-    needed = view.operations[method].needs
+    needed = view.operations[method].permissions
     if actor is not None and actor.kind in view.callers and (not needed or actor.usable(needed)):
         return None
     if "user" not in view.callers or getattr(request, "organization", None) is None:

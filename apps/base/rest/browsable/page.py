@@ -137,7 +137,9 @@ def _operations(state: PageState, is_session: bool) -> dict[str, Any]:
     reading = view.operations.get("GET")
     found: dict[str, Any] = {
         "text": describe_operation(view, state.request.method),
-        "scopes": [str(each) for each in view.operations[state.request.method].needs] if _has_operation(state) else [],
+        "scopes": [str(each) for each in view.operations[state.request.method].permissions]
+        if _has_operation(state)
+        else [],
         "is_open_to_all": not view.callers,
     }
     if not is_session or state.status == 404 or not view.operations:
@@ -165,7 +167,7 @@ def resources(request: PortalRequest) -> list[dict[str, Any]]:
     cache: dict[tuple[Any, ...], dict[str, Any] | None] = {}
 
     def who(view: Any, method: str) -> dict[str, Any] | None:
-        key = (*view.operations[method].needs, *view.callers)
+        key = (*view.operations[method].permissions, *view.callers)
         if key not in cache:
             cache[key] = permission_help(request, view, method)
         return cache[key]
@@ -189,7 +191,7 @@ def _row(path: Path, method: str, who: Callable[..., dict[str, Any] | None], slu
         "path": path.route,
         "url": with_organization(path.route, slug) if can_be_opened else "",
         "text": describe_operation(view, method),
-        "scopes": [str(each) for each in view.operations[method].needs],
+        "scopes": [str(each) for each in view.operations[method].permissions],
         "may": needed is None,
         "role": needed["role"] if needed else "",
         "is_open_to_all": not view.callers,
