@@ -180,7 +180,7 @@ def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         return
     prefix = f"portal-test-{uuid.uuid4().hex}:"
     monkeypatch.setattr(rate_limits, "PREFIX", prefix)
-    monkeypatch.setattr(redis_stream, "KEY", f"{prefix}calls")
+    monkeypatch.setattr(redis_stream, "STREAM_KEY", f"{prefix}calls")
     settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": prefix}}
     yield
     for key in shared.client().scan_iter(f"*{prefix}*", count=1000):

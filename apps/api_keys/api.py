@@ -26,7 +26,7 @@ from apps.base.rest.views import ANY_KEY, PortalView, serves
 from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.key_api import KeyResource
 
-KEYS = KeyResource(
+API_KEY_RESOURCE = KeyResource(
     path="api-keys",
     noun="a key",
     model=ApiKey,

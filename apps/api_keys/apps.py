@@ -35,7 +35,7 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the key kind, the catalogue's post-migrate handler and audit filters."""
-        source, leak_reporter = "apps.api_keys.key_query.ROWS", "apps.api_keys.actions.report_leak"
+        source, leak_reporter = "apps.api_keys.key_query.ROW_SOURCE", "apps.api_keys.actions.report_leak"
         kind = KeyKind("ipk_", "api_key", source, leak_reporter)
         register(kind)
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")

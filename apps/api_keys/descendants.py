@@ -29,7 +29,7 @@ def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descenda
             key,
             name=key.name,
             status=str(key.status),
-            is_active=not key.has_ended,
+            is_active=not key.is_revoked_or_expired,
             can_have_descendants=True,
         )
         for key in rows.filter(pk__in=found)

@@ -11,7 +11,7 @@ from apps.api_keys.actions import WINDOWS
 from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, grid, other_scopes
-from apps.api_keys.view_models.type_cards import Offer
+from apps.api_keys.view_models.type_cards import KeyTypeOptions
 from apps.base.permissions import ADMIN
 from apps.base.web.client_address import UNKNOWN
 from apps.base.web.forms import PlainTextField, RequestForm
@@ -97,7 +97,7 @@ def networks_in(text: str) -> list[str]:
     return text.replace(",", "\n").split()
 
 
-def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> dict[str, forms.IntegerField]:
+def limit_fields(key_type: KeyType, own: Mapping[str, int | None] | None = None) -> dict[str, forms.IntegerField]:
     """Return a field for each window, up to the type's limit.
 
     ``own``: the key's current limits. A higher one, or 0 (no limit), was set by an operator and stays valid.
@@ -105,7 +105,7 @@ def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> 
     labels = {"minute": _("Calls a minute"), "hour": _("Calls an hour")}
     found = {}
     for window in WINDOWS:
-        most = effective_limit(window, None, getattr(kind, f"limit_{window}"))
+        most = effective_limit(window, None, getattr(key_type, f"limit_{window}"))
         hint = _("Empty: %(most)s, as for every key of this type.") if most else _("Empty: no limit.")
         found[f"limit_{window}"] = forms.IntegerField(
             label=labels[window],
@@ -133,14 +133,14 @@ class CreateKeyForm(AccessFields, LifetimeForm):
     )
     networks = network_field()
 
-    def __init__(self, *args: Any, type_options: Offer, kind: KeyType, **options: Any) -> None:
+    def __init__(self, *args: Any, type_options: KeyTypeOptions, key_type: KeyType, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.type_options, self.kind = type_options, kind
-        self.set_scope_choices(type_options.scope_choices(kind))
-        if kind.needs_subject:
+        self.type_options, self.key_type = type_options, key_type
+        self.set_scope_choices(type_options.scope_choices(key_type))
+        if key_type.needs_subject:
             self.fields["subject"] = self._subject()
-        self.fields.update(limit_fields(kind))
-        self.set_lifetime_choices(DAYS, type_options.longest_days(kind), type_options.usual_days(kind))
+        self.fields.update(limit_fields(key_type))
+        self.set_lifetime_choices(DAYS, type_options.longest_days(key_type), type_options.usual_days(key_type))
         self.order_fields(["name", "subject", "access", "scopes", "expires", "custom_days", "networks"])
 
     def _subject(self) -> PlainTextField:
@@ -157,7 +157,7 @@ class CreateKeyForm(AccessFields, LifetimeForm):
         values = self.cleaned_data
         return {
             "name": values["name"],
-            "key_type": self.kind.name,
+            "key_type": self.key_type.name,
             "scopes": self.wanted_scopes(),
             "subject": values.get("subject", ""),
             "lifetime": self.lifetime,

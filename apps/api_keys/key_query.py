@@ -67,4 +67,4 @@ def effective_limit(name: str, own: int | None, of_type: int | None) -> int | No
     return limit or None
 
 
-ROWS = RowSource("api_key", ApiKey, own=COLUMNS, build=_build, joins=JOINS)
+ROW_SOURCE = RowSource("api_key", ApiKey, own=COLUMNS, build=_build, joins=JOINS)

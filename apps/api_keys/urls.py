@@ -19,12 +19,12 @@ pages = [
     path(BASE_PATH + "inventory/", views.key_inventory, name="api_key_inventory"),
     path(BASE_PATH + "inventory.csv", views.key_inventory_csv, name="api_key_inventory_csv"),
     path(KEY_PATH, views.key_detail, name="api_key"),
-    *lifecycle_urls(KEY_PATH, views.KEYS, Permission.API_KEYS_WRITE),
+    *lifecycle_urls(KEY_PATH, views.API_KEY_PAGES, Permission.API_KEYS_WRITE),
     path(KEY_PATH + "usage/", views.key_usage, name="api_key_usage"),
-    path(KEY_PATH + "drain/", views.key_drain, name="api_key_drain"),
+    path(KEY_PATH + "drain/", views.key_rotation_progress, name="api_key_drain"),
     path(USAGE_PATH, views.usage, name="usage"),
 ]
-keys, *one_key = key_paths(api_views.KEYS, Permission.API_KEYS_READ, Permission.API_KEYS_WRITE)
+keys, *one_key = key_paths(api_views.API_KEY_RESOURCE, Permission.API_KEYS_READ, Permission.API_KEYS_WRITE)
 api = [
     api_path("me", api_views.Me, "me"),
     keys,

@@ -135,10 +135,10 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
     """Record an export and return its lines, which are read from the database while they are sent."""
     require_export(actor)
     # Before the transaction, which blocks other writers on SQLite.
-    legs = reader.remaining_spans(actor, filters)
+    spans = reader.remaining_spans(actor, filters)
     with transaction.atomic():
         _record_export(actor, "audit.exported", "", _export_changes(filters, file_format))
-    return reader.stream(actor, filters, file_format, legs, actor.request_id)
+    return reader.stream(actor, filters, file_format, spans, actor.request_id)
 
 
 @transaction.atomic

@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy
 
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, LastUse, RefusedCalls, Seal, UsageDay, UsageHour
 from apps.audit.operator_admin import (
-    Line,
     Panel,
     ReadOnlyAdmin,
+    SummaryLine,
     change_url_by_id,
     changelist_url,
     link,
@@ -29,9 +29,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("outcome",)
     search_fields = ("id", "organization", "target_id", "actor_id", "request_id")
-    found_by = ("id", "request_id")
-    found_columns = ("at", "organization", "actor_label", "action", "target_label")
-    of_organization = ()
+    global_search_fields = ("id", "request_id")
+    global_search_columns = ("at", "organization", "actor_label", "action", "target_label")
+    organization_columns = ()
     fields = (
         *("at", "organization", "actor_kind", "actor", "action", "target_kind", "target"),
         *("changes", "outcome", "address", "user_agent", "request_id"),
@@ -59,9 +59,9 @@ class ApiCallAdmin(ReadOnlyAdmin):
     list_display = ("at", "organization", "actor_label", "method", "route", "status", "code", "request_id")
     list_select_related = ("organization",)
     search_fields = ("id", "organization", "credential", "request_id")
-    found_by = ("id", "request_id")
-    found_columns = ("at", "organization", "actor_label", "method", "route", "status", "code")
-    of_organization = ()
+    global_search_fields = ("id", "request_id")
+    global_search_columns = ("at", "organization", "actor_label", "method", "route", "status", "code")
+    organization_columns = ()
     fields = (
         *("at", "organization", "actor_kind", "actor", "method", "route", "status", "code", "duration_ms"),
         *("address", "user_agent", "request_id", "scopes", "flagged"),
@@ -72,15 +72,15 @@ class ApiCallAdmin(ReadOnlyAdmin):
         """The key or user, with a link to its page."""
         return _named(call.actor_label, call.actor_id)
 
-    def summary_lines(self, row: ApiCall) -> Sequence[Line]:
+    def summary_lines(self, row: ApiCall) -> Sequence[SummaryLine]:
         """Return the status of the request and, for an error, the meaning of its code."""
         facts = {"status": row.status, "code": row.code, "ms": f"{row.duration_ms:.0f}"}
         if row.status < 400:
-            return [Line("ok", _("Answered with %(status)s in %(ms)s ms.") % facts)]
+            return [SummaryLine("ok", _("Answered with %(status)s in %(ms)s ms.") % facts)]
         sentence = _("Answered with %(status)s %(code)s in %(ms)s ms.") % facts
         # The admin site knows the API's error codes, which are defined above this app.
         meaning = cast(Any, self.admin_site).meaning_of(row.code)
-        return [Line("bad", f"{sentence} {meaning}".strip(), change_url_by_id(row.actor_id), row.actor_label)]
+        return [SummaryLine("bad", f"{sentence} {meaning}".strip(), change_url_by_id(row.actor_id), row.actor_label)]
 
     def panels(self, row: ApiCall) -> Sequence[Panel]:
         """Return the changes made by the request, and other requests with the same request id."""
@@ -125,7 +125,8 @@ class UsageHourAdmin(ReadOnlyAdmin):
         *("scopes", "calls", "last_at"),
     )
     list_select_related = ("organization",)
-    search_fields = ("organization@hour", "credential@hour")
+    search_fields = ("organization", "credential")
+    search_newest_by = "hour"
 
 
 @admin.register(UsageDay)
@@ -137,7 +138,8 @@ class UsageDayAdmin(ReadOnlyAdmin):
         *("calls", "last_at"),
     )
     list_select_related = ("organization",)
-    search_fields = ("organization@day",)
+    search_fields = ("organization",)
+    search_newest_by = "day"
 
 
 @admin.register(LastUse)
@@ -154,7 +156,7 @@ class RefusedCallsAdmin(ReadOnlyAdmin):
 
     list_display = ("minute", "address", "code", "calls")
     search_fields = ("network",)
-    found_by = ("network",)
+    global_search_fields = ("network",)
 
 
 @admin.register(Seal)

@@ -29,7 +29,7 @@ UNRESTRICTED = (ActorKind.OPERATOR, ActorKind.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class GrantLimits:
     """The most that a key can grant to keys it creates.
 
     ``expires_at``: seconds since 1970; None: no expiry. ``limits``: requests by rate-limit window. ``networks``: its
@@ -60,7 +60,7 @@ class Actor:
     permissions: frozenset[str] = frozenset()
     role: str = ""
     grantable: frozenset[str] = frozenset()
-    bounds: Bounds | None = None
+    grant_limits: GrantLimits | None = None
     disabled_scopes: frozenset[str] = frozenset()
     read_only_reason: tuple[Message, str] | None = None
     suspended: str = ""

@@ -29,7 +29,7 @@ from apps.webhooks.engine.crash_points import CRASH_AT, crash
 RETENTION = timedelta(hours=24)
 RESERVATION_LIFETIME = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
-PRUNED_AT_ONCE, MAX_PRUNED = 500, 50_000
+PRUNE_BATCH, MAX_PRUNED = 500, 50_000
 BODY_MISMATCH = "This Idempotency-Key was used with another body. Take a new key for another request."
 
 
@@ -154,9 +154,9 @@ def prune() -> int:
     oldest, pruned = timezone.now() - RETENTION, 0
     while pruned < MAX_PRUNED:
         old = IdempotencyRecord.objects.filter(reserved_at__lt=oldest)
-        keys = list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
+        keys = list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
         # Check the age again: a row that was taken over since is recent.
         pruned += old.filter(pk__in=keys).delete()[0]
-        if len(keys) < PRUNED_AT_ONCE:
+        if len(keys) < PRUNE_BATCH:
             break
     return pruned

@@ -103,8 +103,8 @@ def _list_view(keys: KeyResource, read: Permission, write: Permission) -> type[P
 
         @serves(keys.operations["create"], write, idempotent=True)
         def post(self, request: ApiRequest) -> Response:
-            key, text = keys.create(self, request)
-            return Response(keys.new_serializer.write(key, secret=text), status=201)
+            key, plaintext = keys.create(self, request)
+            return Response(keys.new_serializer.write(key, secret=plaintext), status=201)
 
     return Keys
 
@@ -131,9 +131,9 @@ def _rotate_view(keys: KeyResource, write: Permission) -> type[PortalView]:
 
         @serves(keys.operations["rotate"], write, idempotent=True, if_match=True)
         def post(self, request: ApiRequest, id: str) -> Response:
-            made, text = keys.change(self, request, id, "rotate")
+            made, plaintext = keys.change(self, request, id, "rotate")
             key = keys.rows(request.actor).get(pk=made.pk)
-            return Response(keys.new_serializer.write(key, secret=text), status=201)
+            return Response(keys.new_serializer.write(key, secret=plaintext), status=201)
 
     return Successor
 

@@ -33,9 +33,9 @@ class KeyStatus(TextChoices):
     ACTIVE = "active", _("Active")
 
     @property
-    def has_ended(self) -> bool:
+    def is_final(self) -> bool:
         """Whether this state is final."""
-        return STATUSES[self].has_ended
+        return STATUSES[self].is_final
 
     @property
     def operator_tone(self) -> str:
@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
     code: str
     text: str
     admin_text: Text  # shown in the admin
-    names_author: bool = True  # whether the admin also shows who changed the state
+    shows_changed_by: bool = True  # whether the admin also shows who changed the state
 
 
 class Restriction(NamedTuple):
@@ -66,16 +66,16 @@ class Banner(NamedTuple):
     """The banner on a key's page: what its state means and what to do about it.
 
     ``title`` can contain ``%(day)s`` or ``%(end)s``, the expiry. ``text``: by kind of key; ``""`` is for all kinds.
-    ``offers``: ``rotate``, ``revoke``, ``create``, ``calls`` (the key's requests) and names of ``CHANGES``.
+    ``buttons``: ``rotate``, ``revoke``, ``create``, ``calls`` (the key's requests) and names of ``CHANGES``.
     """
 
     tone: str
     icon: str
     title: Text
     text: Mapping[str, Text]
-    names_author: bool = False
-    names_successor: bool = False
-    offers: tuple[str, ...] = ()
+    shows_changed_by: bool = False
+    shows_successor: bool = False
+    buttons: tuple[str, ...] = ()
 
 
 class Attention(NamedTuple):
@@ -87,7 +87,7 @@ class Attention(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """One state. It applies where the column ``since`` is set, or where the key expires ``within`` a time, or always.
+    """One state. It applies where ``column`` is not null, or where the key ``expires_within`` a time, or always.
 
     ``operator_tone``: the tone in the admin where it differs. ``change``: the name in ``CHANGES`` that enters it.
     """
@@ -95,44 +95,47 @@ class Status:
     tone: str
     badge: Text
     operator_tone: str = ""
-    since: str = ""
-    within: timedelta | None = None
-    has_ended: bool = False
+    column: str = ""
+    expires_within: timedelta | None = None
+    is_final: bool = False
     change: str = ""
     refusal: Refusal | None = None
     restriction: Restriction | None = None
-    final: Text = ""  # the error when the key is changed
+    change_error: Text = ""  # the error when the key is changed
     banner: Banner | None = None
     attention: Attention | None = None
     seconds: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        if self.within is not None:
-            object.__setattr__(self, "seconds", self.within.total_seconds())
+        if self.expires_within is not None:
+            object.__setattr__(self, "seconds", self.expires_within.total_seconds())
 
-    def applies(self, since: Collection[str], left: float | None) -> bool:
-        """Return whether it applies. ``since``: the columns that are set; ``left``: seconds until the expiry."""
-        if self.since:
-            return self.since in since
-        return self.within is None or (left is not None and left <= self.seconds)
+    def applies(self, columns_set: Collection[str], seconds_left: float | None) -> bool:
+        """Return whether the state applies to a key.
+
+        ``columns_set``: its status columns that are not null; ``seconds_left``: until its expiry, None without one.
+        """
+        if self.column:
+            return self.column in columns_set
+        return self.expires_within is None or (seconds_left is not None and seconds_left <= self.seconds)
 
     def condition(self, now: datetime) -> Q:
         """Return ``applies`` as a query condition."""
-        if self.since:
-            return Q((f"{self.since}__isnull", False))
-        return Q() if self.within is None else Q(expires_at__lte=now + self.within)
+        if self.column:
+            return Q((f"{self.column}__isnull", False))
+        return Q() if self.expires_within is None else Q(expires_at__lte=now + self.expires_within)
 
     def negated_condition(self, now: datetime) -> Q:
         """Return the negation of ``condition``, in the form that the partial indexes use."""
-        if self.since:
-            return Q((self.since, None))
-        return Q() if self.within is None else Q(expires_at=None) | Q(expires_at__gt=now + self.within)
+        if self.column:
+            return Q((self.column, None))
+        return Q() if self.expires_within is None else Q(expires_at=None) | Q(expires_at__gt=now + self.expires_within)
 
 
 STATUSES: dict[KeyStatus, Status] = {
     KeyStatus.REVOKED: Status(
-        since="revoked_at",
-        has_ended=True,
+        column="revoked_at",
+        is_final=True,
         change="revoke",
         tone="off",
         badge=_("Revoked"),
@@ -142,38 +145,38 @@ STATUSES: dict[KeyStatus, Status] = {
             "This API key was revoked.",
             _("Revoked, so requests get 401 revoked_api_key. This is final."),
         ),
-        final=_("This key is revoked; that is final. Create another."),
+        change_error=_("This key is revoked; that is final. Create another."),
         banner=Banner(
             "",
             "info",
             _("Revoked."),
             {"": _("Calls with it answer 401 revoked_api_key. The page is kept for reading.")},
-            names_author=True,
+            shows_changed_by=True,
         ),
     ),
     KeyStatus.EXPIRED: Status(
-        within=timedelta(0),
-        has_ended=True,
+        expires_within=timedelta(0),
+        is_final=True,
         tone="bad",
         badge=_("Expired"),
         refusal=Refusal(
             "expired_api_key",
             "This API key has expired.",
             _("Expired on %(at)s, so requests get 401 expired_api_key. This is final."),
-            names_author=False,
+            shows_changed_by=False,
         ),
-        final=_("This key has expired; it can only be read. Create another."),
+        change_error=_("This key has expired; it can only be read. Create another."),
         banner=Banner(
             "bad",
             "bad",
             _("Expired %(day)s."),
             {"": _("Calls with it answer 401 expired_api_key.")},
-            names_successor=True,
-            offers=("create",),
+            shows_successor=True,
+            buttons=("create",),
         ),
     ),
     KeyStatus.DISABLED: Status(
-        since="disabled_at",
+        column="disabled_at",
         change="disable",
         tone="off",
         badge=_("Disabled"),
@@ -188,12 +191,12 @@ STATUSES: dict[KeyStatus, Status] = {
             "warn",
             _("Disabled."),
             {"": _("Calls with it answer 401 disabled_api_key until it is enabled again.")},
-            names_author=True,
-            offers=("enable",),
+            shows_changed_by=True,
+            buttons=("enable",),
         ),
     ),
     KeyStatus.QUARANTINED: Status(
-        since="quarantined_at",
+        column="quarantined_at",
         change="quarantine",
         tone="bad",
         badge=_("Quarantined"),
@@ -221,8 +224,8 @@ STATUSES: dict[KeyStatus, Status] = {
                     " key_quarantined."
                 ),
             },
-            names_author=True,
-            offers=("release", "revoke"),
+            shows_changed_by=True,
+            buttons=("release", "revoke"),
         ),
         attention=Attention(
             _("The API key “%(name)s” is in quarantine"),
@@ -230,7 +233,7 @@ STATUSES: dict[KeyStatus, Status] = {
         ),
     ),
     KeyStatus.OVERLAP: Status(
-        since="overlap_since",
+        column="overlap_since",
         tone="warn",
         badge=_("In overlap"),
         banner=Banner(
@@ -238,12 +241,12 @@ STATUSES: dict[KeyStatus, Status] = {
             "clock",
             _("This old key works until %(end)s."),
             {"": ""},
-            names_successor=True,
-            offers=("calls",),
+            shows_successor=True,
+            buttons=("calls",),
         ),
     ),
     KeyStatus.EXPIRING: Status(
-        within=EXPIRING,
+        expires_within=EXPIRING,
         tone="warn",
         badge=_("Expires soon"),
         banner=Banner(
@@ -251,68 +254,68 @@ STATUSES: dict[KeyStatus, Status] = {
             "warn",
             _("Ends %(end)s."),
             {"": _("Rotate it now, and both keys work for the overlap that you choose.")},
-            offers=("rotate",),
+            buttons=("rotate",),
         ),
     ),
     KeyStatus.ACTIVE: Status(tone="ok", badge=_("Active")),
 }
 # Columns with the time at which a key entered a state.
-STATUS_COLUMNS = tuple(status.since for status in STATUSES.values() if status.since)
+STATUS_COLUMNS = tuple(status.column for status in STATUSES.values() if status.column)
 REFUSING = tuple((status, status.refusal) for status in STATUSES.values() if status.refusal)
-RESTRICTIONS = {status.since: status.restriction for status in STATUSES.values() if status.restriction}
+RESTRICTIONS = {status.column: status.restriction for status in STATUSES.values() if status.restriction}
 # The codes of all these errors, in the order of the OpenAPI document.
 ERROR_CODES = tuple(
     found.code
-    for status in (STATUSES[word] for word in dict.fromkeys((KeyStatus.EXPIRED, *STATUSES)))
+    for status in (STATUSES[name] for name in dict.fromkeys((KeyStatus.EXPIRED, *STATUSES)))
     if (found := status.refusal or status.restriction)
 )
 # The order in status filters: states that a user sets, then those that follow from the expiry, then overlap.
-FILTER_ORDER = sorted(STATUSES, key=lambda word: (not STATUSES[word].change, bool(STATUSES[word].since)))
-FINAL_STATUSES = tuple(word for word, status in STATUSES.items() if status.has_ended)
+FILTER_ORDER = sorted(STATUSES, key=lambda name: (not STATUSES[name].change, bool(STATUSES[name].column)))
+FINAL_STATUSES = tuple(name for name, status in STATUSES.items() if status.is_final)
 # The badge of requests that a quarantined key sent.
 QUARANTINE_FLAG = _("In quarantine")
-RESTRICTED_STATUSES = tuple(word for word, status in STATUSES.items() if status.restriction)
+RESTRICTED_STATUSES = tuple(name for name, status in STATUSES.items() if status.restriction)
 # The states without refusal or restriction.
-WORKING_STATUSES = tuple(word for word, status in STATUSES.items() if not (status.refusal or status.restriction))
+WORKING_STATUSES = tuple(name for name, status in STATUSES.items() if not (status.refusal or status.restriction))
 
 
-def status_of(since: Collection[str], left: float | None) -> KeyStatus:
+def status_of(columns_set: Collection[str], seconds_left: float | None) -> KeyStatus:
     """Return the most severe state that applies."""
-    return next(word for word, status in STATUSES.items() if status.applies(since, left))
+    return next(name for name, status in STATUSES.items() if status.applies(columns_set, seconds_left))
 
 
-def refusal_of(since: Collection[str], left: float | None) -> Refusal | None:
+def refusal_of(columns_set: Collection[str], seconds_left: float | None) -> Refusal | None:
     """Return the refusal of every request, or None."""
     for status, refusal in REFUSING:
-        if status.applies(since, left):
+        if status.applies(columns_set, seconds_left):
             return refusal
     return None
 
 
-def restriction_of(since: Collection[str]) -> Restriction | None:
+def restriction_of(columns_set: Collection[str]) -> Restriction | None:
     """Return the restriction, also where a more severe state applies, or None."""
-    return next((restriction for column, restriction in RESTRICTIONS.items() if column in since), None)
+    return next((restriction for column, restriction in RESTRICTIONS.items() if column in columns_set), None)
 
 
-def in_status(word: str, now: datetime) -> Q:
+def in_status(name: str, now: datetime) -> Q:
     """Return the query condition for keys in exactly this state."""
     found = Q()
     for each, status in STATUSES.items():
-        if each == word:
+        if each == name:
             return found & status.condition(now)
         found &= status.negated_condition(now)
-    raise ValueError(f"no state of a key: {word}")
+    raise ValueError(f"no state of a key: {name}")
 
 
-def has_not_ended(now: datetime) -> Q:
+def not_revoked_or_expired(now: datetime) -> Q:
     """Return the query condition for keys that are neither revoked nor expired."""
-    return reduce(and_, (STATUSES[word].negated_condition(now) for word in FINAL_STATUSES))
+    return reduce(and_, (STATUSES[name].negated_condition(now) for name in FINAL_STATUSES))
 
 
-def is_working(now: datetime) -> Q:
+def unrestricted(now: datetime) -> Q:
     """Return the query condition for keys without refusal or restriction."""
     return reduce(
-        and_, (status.negated_condition(now) for word, status in STATUSES.items() if word not in WORKING_STATUSES)
+        and_, (status.negated_condition(now) for name, status in STATUSES.items() if name not in WORKING_STATUSES)
     )
 
 
@@ -320,21 +323,21 @@ def is_working(now: datetime) -> Q:
 class Change:
     """A change of a key's state: it sets (``sets``) or clears the ``column`` of a state.
 
-    ``done``: the last part of its audit action. ``button``, ``says``: the texts of its form in the admin.
+    ``audit_verb``: the last part of its audit action. ``button``, ``description``: the texts of its form in the admin.
     ``includes_successors``: whether it extends to keys that the key created by rotating itself, because the holder of a
     key has those too.
     """
 
     column: str
     sets: bool
-    done: str
+    audit_verb: str
     button: Text
-    says: Text
+    description: Text
     includes_successors: bool = False
 
     def applies_to(self, key: Any) -> bool:
         """Return whether the change is possible in the key's current state."""
-        return not key.has_ended and (getattr(key, self.column) is None) == self.sets
+        return not key.is_revoked_or_expired and (getattr(key, self.column) is None) == self.sets
 
 
 # In the order of the links in the admin.

@@ -31,7 +31,7 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
 
     def live(self, now: datetime | None = None) -> Self:
         """Filter keys that are neither expired nor revoked: those that count towards a quota."""
-        return self.filter(key_status.has_not_ended(now or timezone.now()))
+        return self.filter(key_status.not_revoked_or_expired(now or timezone.now()))
 
     def listed(self, now: datetime | None = None) -> Self:
         """Exclude keys revoked 90 days ago or earlier: pages show them in the audit log only."""
@@ -126,9 +126,9 @@ class SecretKey(OrgOwned, Timestamped):
         return mask(self.key_prefix, self.key_id, self.last_four)
 
     @property
-    def has_ended(self) -> bool:
+    def is_revoked_or_expired(self) -> bool:
         """Whether the key is revoked or expired, which is final."""
-        return self.status.has_ended
+        return self.status.is_final
 
     @property
     def status(self) -> KeyStatus:
@@ -138,10 +138,10 @@ class SecretKey(OrgOwned, Timestamped):
     def status_at(self, now: datetime) -> KeyStatus:
         """Return the most severe state that applies at a time."""
         left = None if self.expires_at is None else (self.expires_at - now).total_seconds()
-        return key_status.status_of(self.since, left)
+        return key_status.status_of(self.columns_set, left)
 
     @property
-    def since(self) -> frozenset[str]:
+    def columns_set(self) -> frozenset[str]:
         """The columns in ``STATUS_COLUMNS`` that are set."""
         return frozenset(column for column in key_status.STATUS_COLUMNS if getattr(self, column) is not None)
 

@@ -46,7 +46,7 @@ def key_facts(key: SecretKey, use: LastUse | None, now: datetime) -> dict[str, A
         "overlap_until": key.expires_at if status == KeyStatus.OVERLAP else None,
         "ever_used": use is not None,
         "is_unused": use is None and now - key.created_at >= UNUSED_AFTER,
-        "has_ended": key.has_ended,
+        "is_revoked_or_expired": key.is_revoked_or_expired,
         "is_disabled": key.disabled_at is not None,
         "can_be_released": CHANGES["release"].applies_to(key),
         "was_rotated": key.overlap_since is not None,
@@ -115,12 +115,18 @@ def count_descendants(actor: Actor, creator: str) -> int:
 
 def link_to_key(key: SecretKey | None) -> dict[str, Any] | None:
     """Return the context of a link to another key."""
-    return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
+    return (
+        {"id": key.public_id, "name": key.name, "mask": key.mask, "is_revoked_or_expired": key.is_revoked_or_expired}
+        if key
+        else None
+    )
 
 
 def replaced_key(key: SecretKey | None) -> dict[str, Any] | None:
     """Return the context about the predecessor on the page that shows a new key."""
-    return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None
+    return (
+        {"mask": key.mask, "ends": key.expires_at, "is_revoked_or_expired": key.is_revoked_or_expired} if key else None
+    )
 
 
 def duplicate_submission(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
@@ -131,7 +137,7 @@ def duplicate_submission(request: PortalRequest, key: SecretKey | None, page: st
     if key is None:
         return {"key": None}
     args = [request.organization.slug, key.public_id]
-    can_rotate = not key.has_ended and key.overlap_since is None
+    can_rotate = not key.is_revoked_or_expired and key.overlap_since is None
     return {
         "key": {"name": key.name, "mask": key.mask},
         "open_url": reverse(page, args=args),
@@ -155,7 +161,7 @@ def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet[AuditE
 def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[str, Any]:
     """Return who changed the key's state, when and why, from the audit log where possible."""
     change = CHANGES.get(STATUSES[key.status].change)
-    entry = next((entry for entry in entries if change and entry.action == f"{kind}.{change.done}"), None)
+    entry = next((entry for entry in entries if change and entry.action == f"{kind}.{change.audit_verb}"), None)
     if entry is None:
         return {"who": "", "at": key.status_changed_at, "reason": key.status_reason}
     reason = entry.changes.get("reason") or [None, ""]
@@ -190,7 +196,7 @@ def overlap_context(key: SecretKey, now: datetime) -> dict[str, Any]:
         "was_rotated": key.overlap_since is not None,
         "successor": getattr(key, "replaced_by", None),
         # Rotating again expires it immediately.
-        "predecessor": older if older is not None and not older.has_ended else None,
+        "predecessor": older if older is not None and not older.is_revoked_or_expired else None,
         "ends": {word: min(now + length, key.expires_at or now + length) for word, length in OVERLAPS},
         "own_end": key.expires_at if key.expires_at and key.expires_at < now + MAX_OVERLAP else None,
     }

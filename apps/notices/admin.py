@@ -21,8 +21,8 @@ class NoticeAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("severity",)
     search_fields = ("id", "organization")
-    found_by = ("id",)
-    of_organization = ()
+    global_search_fields = ("id",)
+    organization_columns = ()
     fields = (
         *("kind", "organization", "severity", "params", "path", "permission", "mail_wanted", "created_at", "mailed_at"),
         *("mail_attempts", "next_mail_at", "dismissed_at", "resolved_at"),

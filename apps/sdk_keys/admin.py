@@ -18,9 +18,9 @@ class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     list_display = ("name", "mask", "organization", "platform", "app_id", "status", "expires_at", "created_at")
     list_select_related = ("organization",)
     search_fields = ("id", "organization", "mask")
-    found_by = ("id", "mask")
-    found_columns = ("name", "mask", "organization", "status", "expires_at")
-    of_organization = ("name", "mask", "status", "expires_at")
+    global_search_fields = ("id", "mask")
+    global_search_columns = ("name", "mask", "organization", "status", "expires_at")
+    organization_columns = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "platform", "app_id", "cert_sha256", "origins", "pool"),
         *("status", "expires_at", *TIMESTAMP_FIELDS),
@@ -45,7 +45,7 @@ class ActivationAdmin(ReadOnlyAdmin):
     list_display = ("public_id", "organization", "key", "created_at", "last_seen_at", "freed_at", "freed_because")
     list_select_related = ("organization", "key")
     search_fields = ("id", "organization")
-    found_by = ("id",)
+    global_search_fields = ("id",)
     fields = (
         *("organization", "key", "pool", "app_version", "os_version", "created_at", "last_seen_at", "last_seen_from"),
         *("expires_at", "freed_at", "freed_because"),

@@ -48,7 +48,7 @@ def _chosen(request: ApiRequest, rows: SecretKeyQuerySet[SdkKey]) -> SecretKeyQu
     return rows.filter(platform__in=platforms) if platforms else rows
 
 
-KEYS = KeyResource(
+SDK_KEY_RESOURCE = KeyResource(
     path="sdk-keys",
     noun="an SDK key",
     model=SdkKey,

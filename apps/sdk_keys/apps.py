@@ -23,10 +23,12 @@ class SdkKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kind of key, its audit filter options and its descendants."""
-        source, leak_reporter = "apps.sdk_keys.key_query.ROWS", "apps.sdk_keys.actions.report_leak"
+        source, leak_reporter = "apps.sdk_keys.key_query.ROW_SOURCE", "apps.sdk_keys.actions.report_leak"
         kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
         register(kind)
         filter_options.register_filter_options("sdk_keys", _("SDK keys"), kind.filter_options)
         filter_options.register_page("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.actions"
-        descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_created", f"{here}.end_created")
+        descendants.register(
+            "sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_descendants", f"{here}.revoke_descendant"
+        )

@@ -40,6 +40,6 @@ def _build(
     )
 
 
-ROWS = RowSource(
+ROW_SOURCE = RowSource(
     "sdk_key", SdkKey, own=("k.pool_id", "k.platform", "k.app_id", "k.cert_sha256", "k.origins"), build=_build
 )

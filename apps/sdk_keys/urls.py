@@ -21,11 +21,11 @@ pages = [
     path(BASE_PATH + "android/create/", views.sdk_key_create, {"platform": "android"}, name="sdk_key_create_android"),
     path(BASE_PATH + "web/create/", views.sdk_key_create, {"platform": "web"}, name="sdk_key_create_web"),
     path(KEY_PATH, views.sdk_key_detail, name="sdk_key"),
-    *lifecycle_urls(KEY_PATH, views.KEYS, Permission.SDK_KEYS_WRITE),
-    path(KEY_PATH + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
+    *lifecycle_urls(KEY_PATH, views.SDK_KEY_PAGES, Permission.SDK_KEYS_WRITE),
+    path(KEY_PATH + "activations/<str:activation_id>/free/", views.sdk_key_deactivate_device, name="sdk_key_free"),
 ]
 api = [
-    *key_paths(api_views.KEYS, Permission.SDK_KEYS_READ, Permission.SDK_KEYS_WRITE),
+    *key_paths(api_views.SDK_KEY_RESOURCE, Permission.SDK_KEYS_READ, Permission.SDK_KEYS_WRITE),
     api_path("sdk-keys/{id}/activations", api_views.Activations, "sdk-key-activations"),
     api_path("sdk-keys/{id}/activations/{act}", api_views.OneActivation, "sdk-key-activation"),
     api_path("sdk/activations", api_views.Activate, "sdk-activations"),

@@ -24,7 +24,7 @@ DEVICES_PER_PAGE = 10
 # Actions on the key itself: devices can be many and have a separate list.
 HISTORY_ACTIONS = tuple(
     f"sdk_key.{word}"
-    for word in ("created", "updated", "rotated", "leaked", *(change.done for change in CHANGES.values()))
+    for word in ("created", "updated", "rotated", "leaked", *(change.audit_verb for change in CHANGES.values()))
 )
 
 
@@ -133,15 +133,15 @@ def impact(_actor: Actor, key: SdkKey) -> dict[str, Any]:
     return {"key": facts(key, use), "recently_used": view_models.is_recent(use)}
 
 
-def secret_context(key: SdkKey, text: str) -> dict[str, Any]:
+def secret_context(key: SdkKey, plaintext: str) -> dict[str, Any]:
     """Return the context of the page that shows a new key once."""
     return {
-        "secret": text,
+        "secret": plaintext,
         "key": {
             "name": key.name,
             "expires_at": key.expires_at,
             "app": key.app_id or ", ".join(key.origins),
         },
         "old": view_models.replaced_key(key.replaces),
-        "env_line": f"PORTAL_SDK_KEY={text}",
+        "env_line": f"PORTAL_SDK_KEY={plaintext}",
     }

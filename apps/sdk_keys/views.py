@@ -36,7 +36,7 @@ def _list_route(key: SdkKey) -> str:
 
 
 # Configures the pages that change an SDK key.
-KEYS = KeyPages(
+SDK_KEY_PAGES = KeyPages(
     name="sdk_key",
     model=SdkKey,
     actions=actions.KEY_ACTIONS,
@@ -99,31 +99,32 @@ def sdk_key_create(request: PortalRequest, platform: str) -> HttpResponse:
 
 def _create(request: PortalRequest, form: CreateSdkKeyForm) -> HttpResponse | None:
     issue = partial(actions.create_sdk_key, actor=request.actor, **form.action_arguments())
-    existing = KEYS.rows(request.actor).filter(
+    existing = SDK_KEY_PAGES.rows(request.actor).filter(
         created_by_id=request.actor.id, platform=form.platform, name=form.cleaned_data["name"].strip()
     )
-    return issue_and_show(request, KEYS, form, issue, existing, f"sdk_keys_{form.platform}", LIFETIME_FIELDS)
+    return issue_and_show(request, SDK_KEY_PAGES, form, issue, existing, f"sdk_keys_{form.platform}", LIFETIME_FIELDS)
 
 
 @org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
 def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
     """Show a key with its devices, code snippet and history."""
-    key = KEYS.find(request, sdk_key_id)
+    key = SDK_KEY_PAGES.find(request, sdk_key_id)
     show = request.GET.get("show", "")
     context = {
         **view_models.detail(request.actor, key),
         **view_models.devices(request.actor, key, show, request.GET.get("cursor", "")),
         "device_tabs": view_models.device_tabs(show, request.path),
         "clicks": one_click_actions(request, key, ONE_CLICK_ROUTES, Permission.SDK_KEYS_WRITE),
-        "may_free": request.actor.can(Permission.SDK_KEYS_WRITE) or request.actor.can(Permission.ACTIVATIONS_WRITE),
+        "can_deactivate": request.actor.can(Permission.SDK_KEYS_WRITE)
+        or request.actor.can(Permission.ACTIVATIONS_WRITE),
     }
     return render(request, "sdk_keys/detail.html", context)
 
 
 @org_page(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE, nav="sdk_keys", methods=POST_ONLY)
-def sdk_key_free(request: PortalRequest, sdk_key_id: str, activation_id: str) -> HttpResponse:
+def sdk_key_deactivate_device(request: PortalRequest, sdk_key_id: str, activation_id: str) -> HttpResponse:
     """Deactivate a device; the message is the same where it was already deactivated."""
-    key = KEYS.find(request, sdk_key_id)
+    key = SDK_KEY_PAGES.find(request, sdk_key_id)
     rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id)
     activation = rows.with_public_id(activation_id)
     with contextlib.suppress(NotFound):  # already deactivated

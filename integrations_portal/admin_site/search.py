@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from apps.audit.models import RefusedCalls
-from apps.audit.operator_admin import WHOLE_KEY, Line, changelist_url, find
+from apps.audit.operator_admin import FULL_KEY, SummaryLine, changelist_url, find
 from apps.base.crypto.secrets import matches, parse_key
 from apps.base.text.redaction import hide_keys
 from apps.credentials.key_kinds import KEY_KINDS
@@ -49,7 +49,7 @@ def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _searchable(typed: str) -> str:
     """Return the public part of a key if the text contains one, else the text with other secrets hidden."""
     key = KEY.search(typed)
-    return WHOLE_KEY.sub(r"\1", key[0]) if key else hide_keys(typed)
+    return FULL_KEY.sub(r"\1", key[0]) if key else hide_keys(typed)
 
 
 def _shown(text: str) -> str:
@@ -57,37 +57,37 @@ def _shown(text: str) -> str:
     return "" if "/" in text else text
 
 
-def _key_warnings(typed: str) -> list[Line]:
+def _key_warnings(typed: str) -> list[SummaryLine]:
     """Return warnings about a whole key: it must be rotated, and it can be incomplete or wrong."""
     key = KEY.search(typed)
-    if key is None or WHOLE_KEY.fullmatch(key[0]) is None:
+    if key is None or FULL_KEY.fullmatch(key[0]) is None:
         return []
-    lines = [Line("warn", _("That was a whole key. It wasn't stored, but whoever sent it should rotate it."))]
+    lines = [SummaryLine("warn", _("That was a whole key. It wasn't stored, but whoever sent it should rotate it."))]
     parts = parse_key(key[0])
     row = KEY_KINDS[parts.prefix].keys().filter(key_id=parts.key_id).first() if parts else None
     if parts is None or (row is not None and not matches(parts.plaintext, row.digest, row.pepper_id)):
         text = _("It isn't the key as it was created: characters are missing or wrong. It gets 401 invalid_api_key.")
-        lines.append(Line("bad", text))
+        lines.append(SummaryLine("bad", text))
     return lines
 
 
-def _nothing_found(text: str) -> list[Line]:
+def _nothing_found(text: str) -> list[SummaryLine]:
     """Return the advice for a search without results, depending on the form of the text."""
     shown = _shown(text)
-    lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": shown} if shown else _("Nothing found."))]
+    lines = [SummaryLine("bad", _("Nothing found for “%(text)s”.") % {"text": shown} if shown else _("Nothing found."))]
     if _is_address(text):
         days = {"days": SENT_RETENTION.days}
         sentence = _(
             "No mail to this address is kept. Sent mail is kept for %(days)s days. A link asked for by an address "
             "without an account is never sent."
         )
-        lines.append(Line("info", sentence % days, changelist_url(OutgoingMail), _("Outgoing mail")))
+        lines.append(SummaryLine("info", sentence % days, changelist_url(OutgoingMail), _("Outgoing mail")))
     elif REQUEST_ID.fullmatch(text):
         sentence = _(
             "If this is a request ID: requests without a known key leave no row, and rows go with their data "
             "retention. The access log has every request ID. Refused requests are counted by IP address:"
         )
-        lines.append(Line("info", sentence, changelist_url(RefusedCalls), _("Refused requests")))
+        lines.append(SummaryLine("info", sentence, changelist_url(RefusedCalls), _("Refused requests")))
     return lines
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from apps.api_keys.view_models.type_cards import Offer
+from apps.api_keys.view_models.type_cards import KeyTypeOptions
 from apps.base.actor import Actor
 from apps.base.rest.browsable.controls import OrganizationExample
 from apps.base.timestamps import format_timestamp
@@ -27,7 +27,7 @@ def own_examples(actor: Actor, operation_id: str) -> Examples:
 
 def _new_key(actor: Actor) -> Examples:
     """Return a key type that can be used now, with scopes that the actor can grant."""
-    type_options = Offer.for_actor(actor)
+    type_options = KeyTypeOptions.for_actor(actor)
     possible = [key_type for key_type in type_options.types if type_options.refusal(key_type) is None]
     key_type = next((each for each in possible if each.name == DEFAULT_TYPE), possible[0] if possible else None)
     if key_type is None:
@@ -45,7 +45,7 @@ def _new_key(actor: Actor) -> Examples:
 
 
 def _changed_key(actor: Actor) -> Examples:
-    return {"scopes": OrganizationExample(None, [scope.name for scope in Offer.for_actor(actor).scopes])}
+    return {"scopes": OrganizationExample(None, [scope.name for scope in KeyTypeOptions.for_actor(actor).scopes])}
 
 
 def _event_types() -> list[str]:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from apps.api_keys.key_query import effective_limit, windows
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.view_models.type_cards import Offer
+from apps.api_keys.view_models.type_cards import KeyTypeOptions
 from apps.base.permissions import Permission
 from apps.credentials.gate import rate_limits as limits
 from apps.credentials.gate.rate_limits import Window, WindowState
@@ -56,7 +56,7 @@ def example_headers() -> str:
 
 def _types(reader: Reader) -> list[dict[str, Any]]:
     """Return the key types of the reader's organization, or of any customer for anonymous readers."""
-    key_types = Offer.for_actor(reader.actor).types if reader.actor else KeyType.objects.for_customers()
+    key_types = KeyTypeOptions.for_actor(reader.actor).types if reader.actor else KeyType.objects.for_customers()
     return [
         {
             "title": kind.title_text,

@@ -98,7 +98,7 @@ def _issue(plan: Plan, created_by: Actor, kind: KeyType, predecessor: ApiKey | N
         "expires_at": None if plan.expires is None else now + timedelta(days=plan.expires),
         "revoked_at": _ago(now, plan.revoked),
         "disabled_at": _ago(now, plan.disabled),
-        **{STATUSES[word].since: _ago(now, plan.quarantined) for word in RESTRICTED_STATUSES},
+        **{STATUSES[word].column: _ago(now, plan.quarantined) for word in RESTRICTED_STATUSES},
         "overlap_since": _ago(now, plan.rotated),
         "replaces": predecessor,
         "status_reason": plan.reason,
@@ -133,5 +133,5 @@ def _record_changes(audit_entries: AuditEntries, created_by: Actor, key: ApiKey,
     for change in CHANGES.values():
         moment = getattr(key, change.column) if change.sets else None
         if moment is not None:
-            changes: dict[str, list[Any]] = {"status": ["active", change.done], "reason": [None, plan.reason]}
-            audit_entries.add(moment, created_by, f"api_key.{change.done}", target, changes)
+            changes: dict[str, list[Any]] = {"status": ["active", change.audit_verb], "reason": [None, plan.reason]}
+            audit_entries.add(moment, created_by, f"api_key.{change.audit_verb}", target, changes)

@@ -89,7 +89,7 @@ def test_days_are_the_readers(organization):
 
 
 def test_pages_by_cursor(organization, shown, monkeypatch):
-    monkeypatch.setattr(views, "ROWS", 2)
+    monkeypatch.setattr(views, "PER_PAGE", 2)
     for number in range(3):
         change(person(organization), target_label=str(number))
     first, html = shown("category=change")

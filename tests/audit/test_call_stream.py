@@ -36,7 +36,7 @@ def stream(server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     """The portal with this file's Redis, empty, and API_CALL_LOG=stream."""
     before = settings.REDIS_URL
     settings.REDIS_URL, settings.API_CALL_LOG = server.url, "stream"
-    monkeypatch.setattr(redis_stream, "KEY", "portal:calls")
+    monkeypatch.setattr(redis_stream, "STREAM_KEY", "portal:calls")
     _forget()
     client = redis.Redis.from_url(server.url)
     client.flushall()

@@ -138,7 +138,7 @@ def test_uses_survive_json(organization):
     )
     travelled = made._replace(uses=json.loads(json.dumps(request.uses)))
     assert store.count_by_hour([travelled]) == store.count_by_hour([made._replace(uses=tuple(request.uses))])
-    assert store.newest_uses([travelled]) == [store.LastUse(asked.pk, NOON, "192.0.2.7")]
+    assert store.newest_uses([travelled]) == [store.NewestUse(asked.pk, NOON, "192.0.2.7")]
     assert len(store.count_by_hour([made])) == 1
 
 

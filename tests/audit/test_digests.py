@@ -99,9 +99,9 @@ def test_a_digest_is_made_piece_by_piece_in_any_worker(organization, other, noon
         call(organization, noon + timedelta(minutes=minute))
         call(other, noon + timedelta(minutes=minute))
     at(noon + 2 * HOUR)
-    monkeypatch.setattr(make_digests, "WINDOW", 3)
+    monkeypatch.setattr(make_digests, "ROWS_PER_STEP", 3)
     monkeypatch.setattr(make_digests, "MAX_SECONDS", 0.0)
-    source = digests.sources()["calls"]
+    source = digests.digest_sources()["calls"]
     for _ in range(20):
         stale = Round.objects.filter(name="digest.calls").first()
         make_digests._step("digest.calls", source)
@@ -307,7 +307,7 @@ def test_an_attempt_that_is_still_being_sent_holds_its_hour_open(organization, n
 def test_both_databases_say_the_same(two_hours, organization):
     """A log that moves to the other database keeps its digests: times, numbers and truth are written alike."""
     first, last = uuid_at(timezone.now() - timedelta(days=2)), uuid_at(timezone.now())
-    [(_key, text)] = digests.sources()["calls"].rows(organization.pk, first, last, 1)
+    [(_key, text)] = digests.digest_sources()["calls"].rows(organization.pk, first, last, 1)
     assert '+00:00","api_key","key_x","Sync",null,"GET","/v1/users",200,"",1.25' in text
     assert text.startswith('["aud_') and text.endswith(",false]")
 

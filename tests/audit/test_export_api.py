@@ -268,7 +268,7 @@ def test_since_enters_the_chain_near_its_number(organization, django_assert_max_
         filters = sources.Filters(category="change", since=moment)
         legs, rows = reader.remaining_spans(ada, filters), []
         while legs:
-            found, legs = reader.advance(ada, filters, legs)
+            found, legs = reader.read_step(ada, filters, legs)
             rows += found
     assert [row.target.label for row in rows] == [str(number) for number in range(10, 20)]
 

@@ -37,12 +37,12 @@ def test_the_sequence_is_dense_for_each_organization(organization, other):
     assert [seal.seq for seal in seals(organization)] == [1, 2, 3, 4]
     assert [seal.seq for seal in seals(other)] == [1, 2]
     newest = seals(organization)[-1]
-    assert sealer.head(organization.pk) == (4, newest.hash)
+    assert sealer.chain_end(organization.pk) == (4, newest.hash)
     assert newest.entry_id == AuditEntry.objects.filter(organization=organization).latest("pk").pk
 
 
 def test_an_empty_chain_starts_at_number_zero(organization):
-    assert sealer.head(organization.pk) == (0, genesis(encode("org", organization.pk)))
+    assert sealer.chain_end(organization.pk) == (0, genesis(encode("org", organization.pk)))
 
 
 def test_the_chain_follows_from_the_organization(organization):
@@ -94,7 +94,7 @@ def test_a_sealer_that_was_too_slow_changes_nothing(organization, monkeypatch):
     sealer.seal_due()
     change(person(organization))
     with monkeypatch.context() as patch:
-        patch.setattr(sealer, "head", lambda key: sealer.ChainEnd(0, genesis(encode("org", key))))
+        patch.setattr(sealer, "chain_end", lambda key: sealer.ChainEnd(0, genesis(encode("org", key))))
         assert sealer.seal_due() == 0
     assert Unsealed.objects.count() == 1 and len(seals(organization)) == 1
     assert sealer.seal_due() == 1

@@ -84,7 +84,7 @@ def test_a_delivery_that_took_long_stands_where_it_ended(organization):
     again = timeline(ada, Filters(category="delivery", since=seen.at), None, 50).rows
     assert [row.key for row in again] == [late.pk, seen.key] and again[0].at >= seen.at
     legs = reader.remaining_spans(ada, Filters(category="delivery"))
-    rows, left = reader.advance(ada, Filters(category="delivery"), legs)
+    rows, left = reader.read_step(ada, Filters(category="delivery"), legs)
     assert [row.key for row in rows] == [seen.key, late.pk] and not left
 
 

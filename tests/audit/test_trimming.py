@@ -252,7 +252,7 @@ def test_a_checkpoint_a_day_where_something_happened(organization, on, caplog):
     caplog.set_level("INFO", logger="apps.audit.seal.checkpoints")
     sweep()
     [point] = Checkpoint.objects.all()
-    assert (point.seq, point.hash) == sealer.head(organization.pk)
+    assert (point.seq, point.hash) == sealer.chain_end(organization.pk)
     assert [record.getMessage() for record in caplog.records if point.hash in record.getMessage()]
     sealed_log(organization, 2)
     sweep()

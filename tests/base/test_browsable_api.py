@@ -118,7 +118,7 @@ def test_a_page_shows_the_answer_and_leads_on(owner, acme, make_key):
 def test_a_device_is_reached_from_the_list_of_its_key(owner, acme):
     new = actions.NewSdkKey(name="App", platform="ios", app_id="com.acme.app")
     key, _text = actions.create_sdk_key(actor=system(acme.pk), new=new)
-    row = key_query.ROWS.get(key.key_id)
+    row = key_query.ROW_SOURCE.get(key.key_id)
     device, _token, _is_new = actions.activate(actor=system(acme.pk), row=row, device=actions.Device("phone"))
     path = f"/v1/sdk-keys/{key.public_id}/activations"
     assert f'<a href="{path}/{device.public_id}">' in page(owner.get(path))

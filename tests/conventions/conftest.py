@@ -94,7 +94,7 @@ def new_sdk_key(acme: Organization) -> Key:
 
 def active_device(key: Any) -> tuple[Activation, str]:
     """Give a place to one device, and return it with its token."""
-    row = key_query.ROWS.get(key.key_id)
+    row = key_query.ROW_SOURCE.get(key.key_id)
     actor = system(key.organization_id)
     activation, token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))
     return activation, token

@@ -37,7 +37,7 @@ def names_of_the_admin() -> set[str]:
 
 def names_of_changes() -> set[str]:
     """Return what rotations and other changes of a key are recorded as, by its kind."""
-    done = ["rotated", *(change.done for change in CHANGES.values())]
+    done = ["rotated", *(change.audit_verb for change in CHANGES.values())]
     return {f"{kind.kind}.{each}" for kind in KEY_KINDS.values() for each in done}
 
 

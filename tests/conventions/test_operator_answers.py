@@ -53,7 +53,7 @@ def read(olga: Client, row: Any) -> str:
     """The answer on the page of a row."""
     page = olga.get(address_of(row))
     assert page.status_code == 200
-    return "\n".join(f"{line.text} {line.link}" for line in page.context["answer"])
+    return "\n".join(f"{line.text} {line.link}" for line in page.context["summary_lines"])
 
 
 # Finding
@@ -199,7 +199,7 @@ def test_the_page_of_a_key_says_that_it_works_and_when_it_was_used(olga, acme_ke
     client.get("/v1/me", headers=acme_key.headers)
     client.get("/v1/users/user_0", headers=acme_key.headers)
     page = olga.get(address_of(acme_key.row))
-    text = "\n".join(str(line.text) for line in page.context["answer"])
+    text = "\n".join(str(line.text) for line in page.context["summary_lines"])
     assert "The key works." in text and "Last accepted request" in text
     refused, latest = page.context["panels"]
     assert [len(refused.rows), len(latest.rows)] == [1, 2]

@@ -337,7 +337,7 @@ def test_a_reservation_without_an_answer_is_free_after_a_minute(acme_key):
 
 
 def test_old_records_are_pruned(acme_key, monkeypatch):
-    monkeypatch.setattr(idempotency_store, "PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(idempotency_store, "PRUNE_BATCH", 2)
     for number in range(6):
         post(acme_key, "/v1/events", EVENT, text=str(number))
     old = list(IdempotencyRecord.objects.values_list("pk", flat=True)[:5])

@@ -71,7 +71,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
     if holder is not None:
         words = {"key": str(holder), "organization": str(holder.organization)}
         raise Conflict(_("Live keys hold this scope, such as %(key)s of %(organization)s. End them first.") % words)
-    kinds = [kind.title_text for kind in KeyType.objects.all() if row.name in kind.scopes]
+    kinds = [key_type.title_text for key_type in KeyType.objects.all() if row.name in key_type.scopes]
     if kinds:
         raise Conflict(
             _("Key types may hold this scope: %(types)s. Untick it there first.") % {"types": ", ".join(kinds)}

@@ -49,7 +49,7 @@ def update_key(
         asked["allowed_networks"] = parse_networks(allowed_networks)
     rate_limits = rules.check_limits(key.key_type, limits or {}, actor)
     grant_limits.check_can_grant(actor, key.scopes)
-    if actor.bounds is not None:
+    if actor.grant_limits is not None:
         if allowed_networks is not None:
             grant_limits.cap_networks(actor, asked["allowed_networks"])
         rate_limits = grant_limits.cap_rate_limits(actor, key.key_type, rate_limits, limits or {})
@@ -78,18 +78,18 @@ def rotate_key(
     overlap = check_overlap(overlap_seconds)
     transitions.lock_creator(actor)
     key = lock_key(actor, key_id)
-    kind = key.key_type
-    rules.check_may_create_type(actor, kind)
-    rules.check_not_disabled(actor, kind)
+    key_type = key.key_type
+    rules.check_may_create_type(actor, key_type)
+    rules.check_not_disabled(actor, key_type)
     grant_limits.check_can_grant(actor, key.scopes)
     changed: dict[str, Any] = {}
     expires_at = expiry_of_successor(key)
-    if actor.bounds is not None:
-        grant_limits.check_can_grant_type(actor, kind)
+    if actor.grant_limits is not None:
+        grant_limits.check_can_grant_type(actor, key_type)
         expires_at = grant_limits.cap_expiry(actor, expires_at, None)
         changed = grant_limits.cap_rotated_settings(actor, key)
     expected.check(key.version)
-    successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
+    successor, plaintext = transitions.rotate(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     posting.resolve_for(key, posting.EXPIRY, posting.ROTATION, posting.UNUSUAL)
     publish_event(
         successor,
@@ -98,7 +98,7 @@ def rotate_key(
         overlap_until=format_timestamp(key.expires_at),
         expires_at=format_timestamp(expires_at),
     )
-    return successor, text
+    return successor, plaintext
 
 
 def expiry_of_successor(key: ApiKey) -> datetime | None:

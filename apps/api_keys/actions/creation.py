@@ -37,26 +37,26 @@ def create_key(
     """
     actor.require(Permission.API_KEYS_WRITE)
     transitions.lock_creator(actor)
-    kind = rules.find_type(key_type, actor)
-    granted = rules.check_scopes(kind, scopes)
-    subject = rules.check_subject(kind, subject)
+    resolved_type = rules.find_type(key_type, actor)
+    granted = rules.check_scopes(resolved_type, scopes)
+    subject = rules.check_subject(resolved_type, subject)
     networks = None if allowed_networks is None else parse_networks(allowed_networks)
-    rate_limits = rules.check_limits(kind, limits or {}, actor)
-    expires_at = rules.check_lifetime(actor, kind, lifetime or Lifetime())
-    rules.check_may_create_type(actor, kind)
-    rules.check_not_disabled(actor, kind, granted)
+    rate_limits = rules.check_limits(resolved_type, limits or {}, actor)
+    expires_at = rules.check_lifetime(actor, resolved_type, lifetime or Lifetime())
+    rules.check_may_create_type(actor, resolved_type)
+    rules.check_not_disabled(actor, resolved_type, granted)
     grant_limits.check_can_grant(actor, granted)
-    if actor.bounds is not None:
-        grant_limits.check_can_grant_type(actor, kind)
+    if actor.grant_limits is not None:
+        grant_limits.check_can_grant_type(actor, resolved_type)
         expires_at = grant_limits.cap_expiry(actor, expires_at, lifetime)
         networks = grant_limits.cap_networks(actor, networks)
-        rate_limits = grant_limits.cap_rate_limits(actor, kind, rate_limits, limits or {})
-    check_key_quota(actor, kind)
-    key, text = transitions.issue(
+        rate_limits = grant_limits.cap_rate_limits(actor, resolved_type, rate_limits, limits or {})
+    check_key_quota(actor, resolved_type)
+    key, plaintext = transitions.issue(
         ApiKey,
         actor=actor,
         name=check_name(name),
-        key_type=kind,
+        key_type=resolved_type,
         scopes=granted,
         subject=subject,
         allowed_networks=networks or [],
@@ -66,28 +66,28 @@ def create_key(
     )
     settings_of_key: dict[str, list[Any]] = {
         "name": [None, key.name],
-        "type": [None, kind.name],
+        "type": [None, resolved_type.name],
         "scopes": [None, granted],
         "expires_at": [None, format_timestamp(expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
     audit.record_change(actor, "api_key.created", key, settings_of_key)
     publish_event(key, "api_key.created", scopes=granted)
-    return key, text
+    return key, plaintext
 
 
-def check_key_quota(actor: Actor, kind: KeyType) -> None:
+def check_key_quota(actor: Actor, key_type: KeyType) -> None:
     """Raise Conflict if the organization has as many active keys of the type as its cap.
 
     The organization's row stays locked until the commit, so that concurrent requests count one after the other. On
     SQLite the transaction itself is exclusive, because it begins IMMEDIATE.
     """
-    if kind.cap is None:
+    if key_type.cap is None:
         return
     lock_organization(actor)
-    if ApiKey.objects.for_actor(actor).live().filter(key_type=kind).count() >= kind.cap:
+    if ApiKey.objects.for_actor(actor).live().filter(key_type=key_type).count() >= key_type.cap:
         message = _("All %(cap)d keys of type %(type)s are in use. Revoke one to make another.")
-        raise Conflict(message % {"cap": kind.cap, "type": kind.name}, "key_limit_reached")
+        raise Conflict(message % {"cap": key_type.cap, "type": key_type.name}, "key_limit_reached")
 
 
 def lock_organization(actor: Actor) -> None:

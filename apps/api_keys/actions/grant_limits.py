@@ -30,17 +30,17 @@ def check_can_grant(actor: Actor, scopes: Collection[str]) -> None:
         raise Forbidden(_("You cannot give what you do not have: %(scopes)s.") % {"scopes": ", ".join(missing)})
 
 
-def check_can_grant_type(actor: Actor, kind: KeyType) -> None:
+def check_can_grant_type(actor: Actor, key_type: KeyType) -> None:
     """Raise Forbidden if the type allows a scope that the creating key's type does not."""
     catalogue = frozenset(Scope.objects.values_list("name", flat=True))
-    own = KeyType.objects.get(name=actor.bounds.key_type) if actor.bounds else kind
-    if kind.allowed_scopes(catalogue) - own.allowed_scopes(catalogue):
-        raise Forbidden(_("A key of type %(own)s cannot make keys of type %(type)s.") % {"own": own, "type": kind})
+    own = KeyType.objects.get(name=actor.grant_limits.key_type) if actor.grant_limits else key_type
+    if key_type.allowed_scopes(catalogue) - own.allowed_scopes(catalogue):
+        raise Forbidden(_("A key of type %(own)s cannot make keys of type %(type)s.") % {"own": own, "type": key_type})
 
 
 def cap_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | None) -> datetime | None:
     """Limit the expiry to the creating key's; raise Forbidden if a later one was requested."""
-    ends = actor.bounds.expires_at if actor.bounds else None
+    ends = actor.grant_limits.expires_at if actor.grant_limits else None
     if ends is None:
         return expires_at
     limit = datetime.fromtimestamp(ends, tz=timezone.get_default_timezone())
@@ -64,7 +64,7 @@ def cap_networks(actor: Actor, networks: list[str] | None) -> list[str] | None:
 
 
 def _networks_of(actor: Actor) -> list[Network]:
-    return [ipaddress.ip_network(each) for each in actor.bounds.networks] if actor.bounds else []
+    return [ipaddress.ip_network(each) for each in actor.grant_limits.networks] if actor.grant_limits else []
 
 
 def _is_inside(network: Network, own: list[Network]) -> bool:
@@ -102,13 +102,13 @@ def cap_rotated_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
 
 
 def cap_rate_limits(
-    actor: Actor, kind: KeyType, rate_limits: dict[str, int | None], asked: dict[str, int | None]
+    actor: Actor, key_type: KeyType, rate_limits: dict[str, int | None], asked: dict[str, int | None]
 ) -> dict[str, int | None]:
     """Limit the rate limits to the creating key's; raise Forbidden if a higher one was requested."""
-    own = actor.bounds.limits if actor.bounds else {}
+    own = actor.grant_limits.limits if actor.grant_limits else {}
     for name in WINDOWS:
         most = own.get(name)
-        limit = effective_limit(name, rate_limits[name], getattr(kind, f"limit_{name}"))
+        limit = effective_limit(name, rate_limits[name], getattr(key_type, f"limit_{name}"))
         if most is None or (limit is not None and limit <= most):
             continue
         if asked.get(name) is not None:

@@ -50,7 +50,7 @@ def _process_report(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None
     topic = f"{posting.LEAK}:{timezone.now():%Y-%m-%d}"
     if posting.already_sent(key, topic):
         return False
-    consequence = NO_CONSEQUENCE if key.has_ended else str(key.organization.leak_policy)
+    consequence = NO_CONSEQUENCE if key.is_revoked_or_expired else str(key.organization.leak_policy)
     changes: dict[str, list[Any]] = {"where": [None, where], "consequence": [None, consequence]}
     more: dict[str, Any] = {"where": where} if where else {}
     if origin is not None:
@@ -72,7 +72,7 @@ def _apply_policy(actor: Actor, key: ApiKey, consequence: str, reason: str) -> N
 
 def _notify(key: ApiKey, topic: str, consequence: str, where: str, origin: ApiKey | None) -> None:
     """Post the notification, which also records the report; resolve it at once if nothing was done to the key."""
-    what = f"leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "leaked"
+    what = f"leaked_{CHANGES[consequence].audit_verb}" if consequence in CHANGES else "leaked"
     kind = f"api_key.{what}" if origin is None else f"api_key.successor_{what}"
     is_silent = consequence == NO_CONSEQUENCE
     params = {"where": where or None, **({"origin": origin.mask} if origin else {})}

@@ -23,10 +23,10 @@ OPERATOR_KINDS = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 
 def find_type(name: str, actor: Actor) -> KeyType:
     """Return the type of that name that the actor's organization can use, or raise Invalid on ``type``."""
-    kind = types_of(actor).filter(name=name).first()
-    if kind is None:
+    key_type = types_of(actor).filter(name=name).first()
+    if key_type is None:
         raise Invalid.field("type", _("There is no key type %(name)r here.") % {"name": name[:40]})
-    return kind
+    return key_type
 
 
 def types_of(actor: Actor) -> QuerySet[KeyType]:
@@ -35,24 +35,24 @@ def types_of(actor: Actor) -> QuerySet[KeyType]:
     return KeyType.objects.filter(is_active=True, platform_only=is_platform)
 
 
-def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
+def check_scopes(key_type: KeyType, scopes: Iterable[str]) -> list[str]:
     """Return the scopes in the catalogue's order, or only ``admin`` if it is among them, as it includes the rest."""
     wanted = set(scopes)
     catalogue = list(Scope.objects.values_list("name", flat=True))
-    allowed_scopes = kind.allowed_scopes(frozenset(catalogue))
+    allowed_scopes = key_type.allowed_scopes(frozenset(catalogue))
     refused = sorted(wanted - allowed_scopes)
     if refused:
         message = _("A key of type %(type)s cannot hold: %(scopes)s.")
-        raise Invalid.field("scopes", message % {"type": kind.name, "scopes": ", ".join(refused)[:200]})
+        raise Invalid.field("scopes", message % {"type": key_type.name, "scopes": ", ".join(refused)[:200]})
     return [ADMIN] if ADMIN in wanted else [name for name in catalogue if name in wanted]
 
 
-def check_subject(kind: KeyType, subject: str) -> str:
+def check_subject(key_type: KeyType, subject: str) -> str:
     """Return the trimmed subject, or raise Invalid if it is missing or the type does not have one."""
     subject = subject.strip()
-    if kind.needs_subject and not subject:
+    if key_type.needs_subject and not subject:
         raise Invalid.field("subject", _("A key of this type needs a subject: your reference of the client."))
-    if subject and not kind.needs_subject:
+    if subject and not key_type.needs_subject:
         raise Invalid.field("subject", _("A key of this type has no subject."))
     if len(subject) > 200:
         raise Invalid.field("subject", _("A subject has at most 200 characters."))
@@ -60,27 +60,27 @@ def check_subject(kind: KeyType, subject: str) -> str:
     return subject
 
 
-def max_lifetime_days(kind: KeyType, organization_id: uuid.UUID | None) -> int | None:
+def max_lifetime_days(key_type: KeyType, organization_id: uuid.UUID | None) -> int | None:
     """Return the maximum lifetime in days by type and organization, whichever is shorter; None is no limit."""
     own = longest_key_days(organization_id)
-    return min((days for days in (own, kind.longest_days) if days is not None), default=None)
+    return min((days for days in (own, key_type.longest_days) if days is not None), default=None)
 
 
-def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime | None:
+def check_lifetime(actor: Actor, key_type: KeyType, lifetime: Lifetime) -> datetime | None:
     """Return the expiry (None: never), or raise Invalid if it is beyond what type and organization allow.
 
     Without a requested lifetime, the type's default applies within these limits. Operators can exceed the
     organization's limit.
     """
-    now, here = timezone.now(), max_lifetime_days(kind, actor.organization_id)
-    longest = kind.longest_days if actor.kind in OPERATOR_KINDS else here
+    now, here = timezone.now(), max_lifetime_days(key_type, actor.organization_id)
+    longest = key_type.longest_days if actor.kind in OPERATOR_KINDS else here
     if lifetime.never:
         if longest is not None:
             message = _("A key of this type must expire within %(days)d days.") % {"days": longest}
             raise Invalid.field("never_expires", message)
         return None
     if lifetime.expires_at is None:
-        usual = min((days for days in (kind.default_days, here) if days is not None), default=None)
+        usual = min((days for days in (key_type.default_days, here) if days is not None), default=None)
         return None if usual is None else now + timedelta(days=usual)
     if lifetime.expires_at <= now:
         raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
@@ -91,13 +91,13 @@ def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime 
     return lifetime.expires_at
 
 
-def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
+def check_limits(key_type: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
     """Return the custom limits by window (None: the type's); only operators can exceed the type's."""
     rate_limits: dict[str, int | None] = {}
     is_operator = actor.kind in OPERATOR_KINDS
     for name in WINDOWS:
         wanted = limits.get(name)
-        most = effective_limit(name, None, getattr(kind, f"limit_{name}"))
+        most = effective_limit(name, None, getattr(key_type, f"limit_{name}"))
         if wanted is not None and not is_operator and (wanted < 1 or (most is not None and wanted > most)):
             message = _("%(name)s must be from 1 to %(most)s.") % {"name": name, "most": most or 2**31 - 1}
             raise Invalid.field("limits", message)
@@ -105,26 +105,26 @@ def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> 
     return rate_limits
 
 
-def check_may_create_type(actor: Actor, kind: KeyType) -> None:
+def check_may_create_type(actor: Actor, key_type: KeyType) -> None:
     """Raise Forbidden if only owners or operators can create keys of this type."""
-    if kind.made_by == KeyCreators.OPERATORS and actor.kind not in OPERATOR_KINDS:
-        raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": kind.name})
-    if kind.made_by == KeyCreators.OWNERS and actor.kind not in OPERATOR_KINDS and not _is_owner(actor):
-        raise Forbidden(_("Only an owner, signed in, makes keys of type %(type)s.") % {"type": kind.name})
+    if key_type.made_by == KeyCreators.OPERATORS and actor.kind not in OPERATOR_KINDS:
+        raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": key_type.name})
+    if key_type.made_by == KeyCreators.OWNERS and actor.kind not in OPERATOR_KINDS and not _is_owner(actor):
+        raise Forbidden(_("Only an owner, signed in, makes keys of type %(type)s.") % {"type": key_type.name})
 
 
 def _is_owner(actor: Actor) -> bool:
     return actor.kind == ActorKind.USER and actor.with_current_permissions().can(Permission.ORGANIZATION_OWN)
 
 
-def check_not_disabled(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:
+def check_not_disabled(actor: Actor, key_type: KeyType, scopes: Iterable[str] = ()) -> None:
     """Raise Forbidden for a type or scope that is disabled for the organization."""
     package = Package.objects.filter(pk=actor.organization_id).first()
     if package is None:
         return
-    if kind.name in package.types_off:
+    if key_type.name in package.types_off:
         message = _("Keys of type %(type)s are not part of your package. %(contact)s")
-        raise Forbidden(message % {"type": kind.name, "contact": package.contact_text})
+        raise Forbidden(message % {"type": key_type.name, "contact": package.contact_text})
     off = sorted(set(scopes) & set(package.scopes_off))
     if off:
         message = _("Not part of your package: %(scopes)s. %(contact)s")

@@ -36,7 +36,7 @@ def revoke_key(
     chain = [] if successors is False else transitions.self_issued_successors(key)
     if successors is None and actor.id in (key.public_id, *(each.public_id for each in chain)):
         chain = []
-    if not (chain and key.has_ended):
+    if not (chain and key.is_revoked_or_expired):
         _change(actor, key, "revoke", reason)
     for successor in chain:
         _change(actor, lock_key(actor, successor.public_id), "revoke", reason)

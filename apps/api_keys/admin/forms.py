@@ -94,6 +94,6 @@ class PackageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        types = [(kind.name, kind.title_text) for kind in KeyType.objects.filter(platform_only=False)]
+        types = [(key_type.name, key_type.title_text) for key_type in KeyType.objects.filter(platform_only=False)]
         cast(forms.ChoiceField, self.fields["types_off"]).choices = types
         cast(forms.ChoiceField, self.fields["scopes_off"]).choices = scope_choices()

@@ -36,7 +36,7 @@ class KeyTypeAdmin(CatalogueAdmin):
     delete_action = staticmethod(actions.delete_key_type)
     list_display = ("name", "title", "limit_minute", "limit_hour", "cap", "longest_days", "made_by", "is_active")
     list_filter = ("is_active", "made_by")
-    search_fields = ("name~", "title~")
+    search_fields = ("name__icontains", "title__icontains")
     ordering = ("position", "name")
     readonly_fields = ("is_builtin",)
     fixed_fields = ("name", "platform_only")
@@ -50,7 +50,7 @@ class ScopeAdmin(CatalogueAdmin):
     delete_action = staticmethod(actions.delete_scope)
     list_display = ("name", "description", "is_builtin")
     list_filter = ("is_builtin",)
-    search_fields = ("name~", "description~")
+    search_fields = ("name__icontains", "description__icontains")
     ordering = ("position", "name")
     readonly_fields = ("is_builtin",)
 
@@ -78,9 +78,9 @@ class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     list_display = ("name", "mask", "organization", "key_type", "status", "expires_at", "created_at")
     list_select_related = ("organization", "key_type")
     search_fields = ("id", "organization", "mask")
-    found_by = ("id", "mask")
-    found_columns = ("name", "mask", "organization", "status", "expires_at")
-    of_organization = ("name", "mask", "status", "expires_at")
+    global_search_fields = ("id", "mask")
+    global_search_columns = ("name", "mask", "organization", "status", "expires_at")
+    organization_columns = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
         *("limit_minute", "limit_hour", "expires_at", *TIMESTAMP_FIELDS),

@@ -20,7 +20,7 @@ from apps.api_keys.notifications import posting, usage_baseline
 from apps.api_keys.notifications.networks import is_allowed, network_of
 from apps.api_keys.notifications.usage_baseline import RecentUse, baseline_of
 from apps.base.timestamps import format_timestamp
-from apps.credentials.key_status import is_working
+from apps.credentials.key_status import unrestricted
 from apps.notices.models import Severity
 
 # A week includes every weekday, a weekend and weekly jobs.
@@ -83,16 +83,16 @@ def _candidates(recent: Mapping[uuid.UUID, RecentUse], now: datetime) -> list[uu
     return list(striking.union(some))
 
 
-def _is_suspicious(habit: KeyHabit | None, recent: RecentUse) -> bool:
+def _is_suspicious(baseline: KeyHabit | None, recent: RecentUse) -> bool:
     return (
         _is_burst(recent)
-        or (habit is not None and _exceeds_usual_rate(habit, recent))
-        or _has_new_network(habit, recent)
+        or (baseline is not None and _exceeds_usual_rate(baseline, recent))
+        or _has_new_network(baseline, recent)
     )
 
 
 def _keys(ids: list[uuid.UUID], now: datetime) -> list[ApiKey]:
-    rows = ApiKey.objects.filter(is_working(now)).select_related("key_type", "habit")
+    rows = ApiKey.objects.filter(unrestricted(now)).select_related("key_type", "habit")
     return [key for chunk in usage_baseline.chunks(ids) for key in rows.filter(pk__in=chunk)]
 
 
@@ -119,9 +119,9 @@ def _alert(key: ApiKey, anomaly: Anomaly) -> bool:
     return True
 
 
-def _has_history(habit: KeyHabit | None, calls: int, now: datetime) -> bool:
-    first = habit.first_hour if habit else None
-    return habit is not None and first is not None and first <= now - MIN_HISTORY and habit.calls >= calls
+def _has_history(baseline: KeyHabit | None, calls: int, now: datetime) -> bool:
+    first = baseline.first_hour if baseline else None
+    return baseline is not None and first is not None and first <= now - MIN_HISTORY and baseline.calls >= calls
 
 
 def _most_used(addresses: Mapping[str, int]) -> str | None:
@@ -129,23 +129,27 @@ def _most_used(addresses: Mapping[str, int]) -> str | None:
     return named.most_common(1)[0][0] if named else None
 
 
-def _exceeds_usual_rate(habit: KeyHabit | None, recent: RecentUse) -> bool:
-    busiest = habit.busiest_hour if habit else 0
+def _exceeds_usual_rate(baseline: KeyHabit | None, recent: RecentUse) -> bool:
+    busiest = baseline.busiest_hour if baseline else 0
     return max(recent.by_hour.values()) >= max(RATE_MIN_CALLS, RATE_FACTOR * busiest)
 
 
 def _rate_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Anomaly]:
-    habit = baseline_of(key)
-    if habit is None or not _exceeds_usual_rate(habit, recent) or not _has_history(habit, RATE_MIN_HISTORY_CALLS, now):
+    baseline = baseline_of(key)
+    if (
+        baseline is None
+        or not _exceeds_usual_rate(baseline, recent)
+        or not _has_history(baseline, RATE_MIN_HISTORY_CALLS, now)
+    ):
         return
     hour, calls = recent.by_hour.most_common(1)[0]
     evidence = {
         "calls": calls,
         "hour": format_timestamp(hour),
-        "busiest_hour": habit.busiest_hour,
+        "busiest_hour": baseline.busiest_hour,
         "address": _most_used(recent.by_address),
     }
-    reason = f"{calls} calls in one hour; never more than {habit.busiest_hour} in the four weeks before"
+    reason = f"{calls} calls in one hour; never more than {baseline.busiest_hour} in the four weeks before"
     yield Anomaly("rate", f"{hour:%Y-%m-%d}", reason, evidence)
 
 
@@ -154,10 +158,10 @@ def _is_burst(recent: RecentUse) -> bool:
 
 
 def _refusal_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator[Anomaly]:
-    refused, calls, habit = recent.refused, recent.calls, baseline_of(key)
+    refused, calls, baseline = recent.refused, recent.calls, baseline_of(key)
     if not _is_burst(recent):
         return
-    usual = habit.refused / habit.calls if habit and _has_history(habit, REFUSALS_MIN, now) else 0.0
+    usual = baseline.refused / baseline.calls if baseline and _has_history(baseline, REFUSALS_MIN, now) else 0.0
     if usual >= REFUSALS_USUAL_SHARE:
         return
     since = usage_baseline.window_start(now)
@@ -171,15 +175,15 @@ def _refusal_findings(key: ApiKey, recent: RecentUse, now: datetime) -> Iterator
     yield Anomaly("refusals", f"{since:%Y-%m-%d}", f"{refused} of {calls} calls were refused", evidence)
 
 
-def _has_new_network(habit: KeyHabit | None, recent: RecentUse) -> bool:
-    return bool(_new_networks(habit, recent.by_address))
+def _has_new_network(baseline: KeyHabit | None, recent: RecentUse) -> bool:
+    return bool(_new_networks(baseline, recent.by_address))
 
 
-def _new_networks(habit: KeyHabit | None, addresses: Mapping[str, int]) -> dict[str, str]:
+def _new_networks(baseline: KeyHabit | None, addresses: Mapping[str, int]) -> dict[str, str]:
     """Return the networks that are not in the baseline, each with one of its addresses."""
-    known = set(habit.networks) if habit else set()
+    known = set(baseline.networks) if baseline else set()
     found: dict[str, str] = {}
-    for address in sorted(addresses) if habit else ():
+    for address in sorted(addresses) if baseline else ():
         network = network_of(address)
         if network is not None and network not in known:
             found.setdefault(network, address)
@@ -188,13 +192,13 @@ def _new_networks(habit: KeyHabit | None, addresses: Mapping[str, int]) -> dict[
 
 def _network_findings(key: ApiKey, new: dict[str, str], now: datetime) -> Iterator[Anomaly]:
     """Report new networks, except those on the key's allowlist; also if their requests were rejected."""
-    habit = baseline_of(key)
-    if habit is None or not habit.networks or len(habit.networks) > MAX_KNOWN_NETWORKS:
+    baseline = baseline_of(key)
+    if baseline is None or not baseline.networks or len(baseline.networks) > MAX_KNOWN_NETWORKS:
         return
-    if not _has_history(habit, NETWORK_MIN_HISTORY_CALLS, now):
+    if not _has_history(baseline, NETWORK_MIN_HISTORY_CALLS, now):
         return
     surprising = {net: address for net, address in new.items() if not is_allowed(address, key.allowed_networks)}
-    known = habit.networks[-3:]
+    known = baseline.networks[-3:]
     for network, address in list(surprising.items())[:MAX_NETWORK_ALERTS]:
         evidence = {"network": network, "address": address, "known_networks": known}
         yield Anomaly("network", network, f"First call from the network {network}", evidence)

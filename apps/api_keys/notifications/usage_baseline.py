@@ -85,12 +85,12 @@ def chunks(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
 
 def baselines(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, KeyHabit]:
     """Return the stored baselines by key."""
-    return {habit.pk: habit for chunk in chunks(ids) for habit in KeyHabit.objects.filter(pk__in=chunk)}
+    return {baseline.pk: baseline for chunk in chunks(ids) for baseline in KeyHabit.objects.filter(pk__in=chunk)}
 
 
-def is_stale(habit: KeyHabit | None, now: datetime, age: timedelta = STALE_AFTER) -> bool:
+def is_stale(baseline: KeyHabit | None, now: datetime, age: timedelta = STALE_AFTER) -> bool:
     """Return whether a baseline is missing or older than ``age``."""
-    return habit is None or habit.learned_at <= now - age
+    return baseline is None or baseline.learned_at <= now - age
 
 
 def baseline_of(key: ApiKey) -> KeyHabit | None:
@@ -119,9 +119,9 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
             unchecked_addresses[key.pk] = Counter(address for address, last in seen.items() if last >= since)
         # A key without use in four weeks keeps its previous baseline.
         found = baselines_by_key.get(key.pk) or _previous_figures(before)
-        habit = KeyHabit(key=key, learned_at=now, networks=networks, **found)
-        key.habit = habit
-        learned.append(habit)
+        baseline = KeyHabit(key=key, learned_at=now, networks=networks, **found)
+        key.habit = baseline
+        learned.append(baseline)
     names = ["learned_at", "networks", *BASELINE_FIELDS]
     KeyHabit.objects.bulk_create(learned, update_conflicts=True, unique_fields=["key"], update_fields=names)
     return unchecked_addresses
@@ -129,10 +129,10 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
 
 def add_known_networks(key: ApiKey, networks: Iterable[str]) -> None:
     """Add networks to the key's baseline. Idempotent, so concurrent workers do no harm."""
-    habit: KeyHabit = key.habit
-    known = [each for each in habit.networks if each not in networks]
-    habit.networks = [*known, *networks][-MAX_NETWORKS:]
-    KeyHabit.objects.filter(pk=habit.pk).update(networks=habit.networks)
+    baseline: KeyHabit = key.habit
+    known = [each for each in baseline.networks if each not in networks]
+    baseline.networks = [*known, *networks][-MAX_NETWORKS:]
+    KeyHabit.objects.filter(pk=baseline.pk).update(networks=baseline.networks)
 
 
 def _query_baselines(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, Any]]:
@@ -149,8 +149,8 @@ def _query_baselines(ids: Sequence[uuid.UUID], since: datetime, until: datetime)
     }
 
 
-def _previous_figures(habit: KeyHabit | None) -> dict[str, Any]:
-    return {name: getattr(habit, name) for name in BASELINE_FIELDS} if habit else {}
+def _previous_figures(baseline: KeyHabit | None) -> dict[str, Any]:
+    return {name: getattr(baseline, name) for name in BASELINE_FIELDS} if baseline else {}
 
 
 def _addresses(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, datetime]]:

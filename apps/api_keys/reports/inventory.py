@@ -67,7 +67,7 @@ def _inspect_key(key: ApiKey, use: LastUse | None, seen: set[tuple[str, str]], n
         Finding.TOO_OLD: now - key.created_at >= MAX_AGE,
         Finding.NEVER_USED: use is None,
     }
-    if key.has_ended:
+    if key.is_revoked_or_expired:
         return InspectedKey(key, use, frozenset(), [])
     findings = frozenset(finding for finding, applies in checks.items() if applies)
     return InspectedKey(key, use, findings, hint.unused if hint else [])
@@ -92,19 +92,19 @@ def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
 
 
 def _row(inspected: InspectedKey, now: datetime) -> Sequence[object]:
-    key, use, kind = inspected.key, inspected.use, inspected.key.key_type
+    key, use, key_type = inspected.key, inspected.use, inspected.key.key_type
     successor = getattr(key, "replaced_by", None)
     return (
         key.public_id,
         key.name,
-        kind.name,
+        key_type.name,
         str(key.status_at(now)),
         key.mask,
         " ".join(key.scopes),
         key.subject,
         " ".join(key.allowed_networks),
-        effective_limit("minute", key.limit_minute, kind.limit_minute),
-        effective_limit("hour", key.limit_hour, kind.limit_hour),
+        effective_limit("minute", key.limit_minute, key_type.limit_minute),
+        effective_limit("hour", key.limit_hour, key_type.limit_hour),
         format_timestamp(key.created_at),
         key.created_by_label,
         format_timestamp(key.expires_at),

@@ -20,13 +20,13 @@ class UnusedScopes:
     """The scopes that a key did not use, and those that would have been enough."""
 
     unused: list[str]
-    enough: list[str]
-    whole_life: bool  # the key is younger than LOOKBACK
+    sufficient: list[str]
+    is_since_creation: bool  # the key is younger than LOOKBACK
 
 
 def unused_scopes(actor: Actor, key: ApiKey, now: datetime) -> UnusedScopes | None:
     """Return the unused scopes, or None if there are none, without requests, or for an expired or revoked key."""
-    if key.status_at(now).has_ended:
+    if key.status_at(now).is_final:
         return None
     seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKBACK, key.pk).get(key.pk)
     return compare(key, seen, now) if seen else None
@@ -42,8 +42,8 @@ def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> UnusedSco
         unused = [scope for scope in unused if scope in PORTAL_SCOPES]
     if not unused:
         return None
-    enough = [scope for scope in key.scopes if scope not in unused]
-    return UnusedScopes(unused, [*enough, *sorted(used - expand(enough))], key.created_at > now - LOOKBACK)
+    sufficient = [scope for scope in key.scopes if scope not in unused]
+    return UnusedScopes(unused, [*sufficient, *sorted(used - expand(sufficient))], key.created_at > now - LOOKBACK)
 
 
 def _is_used(scope: str, held: Collection[str], used: frozenset[str]) -> bool:

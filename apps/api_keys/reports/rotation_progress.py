@@ -24,7 +24,7 @@ class RotationProgress:
     """
 
     since: datetime
-    has_ended: bool
+    is_revoked_or_expired: bool
     rows: list[RecentCaller]
     calls_24h: int
     summary: str

@@ -31,12 +31,12 @@ def format_number(number: int) -> str:
     return number_format(number, force_grouping=True)
 
 
-def limit_texts(kind: KeyType, minute: int | None = None, hour: int | None = None) -> list[str]:
+def limit_texts(key_type: KeyType, minute: int | None = None, hour: int | None = None) -> list[str]:
     """Return the effective rate limits as texts, or an empty list if there is none."""
     found = []
     per_minute, per_hour = (
-        effective_limit("minute", minute, kind.limit_minute),
-        effective_limit("hour", hour, kind.limit_hour),
+        effective_limit("minute", minute, key_type.limit_minute),
+        effective_limit("hour", hour, key_type.limit_hour),
     )
     if per_minute:
         found.append(_("%(count)s a minute") % {"count": format_number(per_minute)})

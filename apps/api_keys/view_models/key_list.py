@@ -29,15 +29,15 @@ STATUSES = (
 
 
 def matching(
-    rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str, creator: str = ""
+    rows: SecretKeyQuerySet[ApiKey], text: str, status: str, type_name: str, creator: str = ""
 ) -> SecretKeyQuerySet[ApiKey]:
     """Keep the keys that match the filters; an unknown type or creator matches none."""
     if status == NEVER_USED:
         rows = rows.live().filter(~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))))
     elif status in KeyStatus.values:
         rows = rows.in_status(status)
-    if kind:
-        rows = rows.filter(key_type__name=kind)
+    if type_name:
+        rows = rows.filter(key_type__name=type_name)
     rows = rows.created_by(creator) if creator else rows
     if text:
         # Except for the dots of a mask, only names have non-ASCII characters.
@@ -67,14 +67,14 @@ def caps(actor: Actor) -> list[dict[str, Any]]:
     used = {row["key_type"]: row["count"] for row in counted}
     return [
         {
-            "name": kind.name,
-            "title": kind.title_text,
-            "used": used.get(kind.pk, 0),
-            "cap": kind.cap,
-            "is_full": used.get(kind.pk, 0) >= (kind.cap or 0),
+            "name": key_type.name,
+            "title": key_type.title_text,
+            "used": used.get(key_type.pk, 0),
+            "cap": key_type.cap,
+            "is_full": used.get(key_type.pk, 0) >= (key_type.cap or 0),
         }
-        for kind in KeyType.objects.for_customers()
-        if kind.cap is not None and kind.pk in used
+        for key_type in KeyType.objects.for_customers()
+        if key_type.cap is not None and key_type.pk in used
     ]
 
 

@@ -27,7 +27,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
         else [],
         "usage": usage(actor, key) if use else None,
         "calls": [_call(call) for call in _calls(actor, key)],
-        "first_calls": [] if key.has_ended else first_request_snippets(),
+        "first_calls": [] if key.is_revoked_or_expired else first_request_snippets(),
     }
 
 
@@ -73,10 +73,10 @@ def impact(actor: Actor, key: ApiKey) -> dict[str, Any]:
     return {"key": facts(key, use), "calls_24h": calls, "recently_used": is_recent(use), "made": made}
 
 
-def secret_context(key: ApiKey, text: str) -> dict[str, Any]:
-    """Return the context of the reveal page; ``text`` is the secret."""
+def secret_context(key: ApiKey, plaintext: str) -> dict[str, Any]:
+    """Return the context of the reveal page; ``plaintext`` is the secret."""
     return {
-        "secret": text,
+        "secret": plaintext,
         "key": {
             "name": key.name,
             "type": key.key_type.title_text,
@@ -86,7 +86,7 @@ def secret_context(key: ApiKey, text: str) -> dict[str, Any]:
             "expires_at": key.expires_at,
         },
         "old": replaced_key(key.replaces),
-        "curl": as_curl(first_request(text)),
+        "curl": as_curl(first_request(plaintext)),
         "first_calls": first_request_snippets(),
-        "env_line": f"PORTAL_API_KEY={text}",
+        "env_line": f"PORTAL_API_KEY={plaintext}",
     }

@@ -16,13 +16,13 @@ from apps.credentials.lifecycle.transitions import lifetime_of
 MAX_NAME_LENGTH = 100
 
 
-def copy_of(own: ScopeChoices, key: ApiKey, kind: KeyType, longest: int | None) -> dict[str, Any]:
+def copy_of(own: ScopeChoices, key: ApiKey, key_type: KeyType, longest: int | None) -> dict[str, Any]:
     """Return the settings of a key that its copy can have; ``longest``: maximum lifetime in days, None: no limit."""
     return {
         "name": (_("Copy of %(name)s") % {"name": key.name})[:MAX_NAME_LENGTH],
         "subject": key.subject,
         "networks": "\n".join(key.allowed_networks),
-        **{f"limit_{window}": _limit(kind, key, window) for window in WINDOWS},
+        **{f"limit_{window}": _limit(key_type, key, window) for window in WINDOWS},
         **initial_scopes(own, key.scopes),
         **_lifetime(key, longest),
     }
@@ -43,10 +43,10 @@ def ungrantable_scopes(own: ScopeChoices, scopes: Iterable[str]) -> list[str]:
     return sorted(set(scopes) - own.grantable)
 
 
-def _limit(kind: KeyType, key: ApiKey, window: str) -> int | None:
+def _limit(key_type: KeyType, key: ApiKey, window: str) -> int | None:
     """Return the key's custom limit, unless it exceeds the type's, which only operators can do."""
     own: int | None = getattr(key, f"limit_{window}")
-    most = effective_limit(window, None, getattr(kind, f"limit_{window}"))
+    most = effective_limit(window, None, getattr(key_type, f"limit_{window}"))
     return own if own and (most is None or own <= most) else None
 
 

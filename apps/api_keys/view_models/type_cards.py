@@ -23,12 +23,12 @@ CAP_REACHED, DISABLED, RESERVED = "full", "off", "others"
 class CreationRefusal:
     """Why a key of a type cannot be created now: cap reached, disabled, or reserved for owners or operators."""
 
-    kind: str
+    reason: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class KeyTypeOptions:
     """The key types and scopes that the actor's organization can choose from, and the active keys per type."""
 
     actor: Actor
@@ -39,7 +39,7 @@ class Offer:
     longest: int | None
 
     @classmethod
-    def for_actor(cls, actor: Actor) -> "Offer":
+    def for_actor(cls, actor: Actor) -> "KeyTypeOptions":
         """Read types, scopes, package, active keys per type and the maximum lifetime: five queries."""
         counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk"))
         return cls(
@@ -53,86 +53,86 @@ class Offer:
 
     def find(self, name: str) -> KeyType | None:
         """Return the type with that name, or None."""
-        return next((kind for kind in self.types if kind.name == name), None)
+        return next((key_type for key_type in self.types if key_type.name == name), None)
 
     @property
     def contact(self) -> str:
         """Return whom to contact about disabled types and scopes."""
         return (self.package or Package()).contact_text
 
-    def scope_choices(self, kind: KeyType) -> ScopeChoices:
+    def scope_choices(self, key_type: KeyType) -> ScopeChoices:
         """Return the scopes of the type, disabled ones included, and those that the actor can grant."""
-        allowed_scopes = kind.allowed_scopes(frozenset(scope.name for scope in self.scopes))
+        allowed_scopes = key_type.allowed_scopes(frozenset(scope.name for scope in self.scopes))
         off = allowed_scopes.intersection(self.package.scopes_off if self.package else ())
         grantable = self.actor.grantable_of(allowed_scopes - off)
         return ScopeChoices(self.scopes, allowed_scopes, grantable, self.contact if off else "")
 
-    def left(self, kind: KeyType) -> int | None:
+    def left(self, key_type: KeyType) -> int | None:
         """Return how many more keys of the type can be created, or None for no limit."""
-        return None if kind.cap is None else max(0, kind.cap - self.used.get(kind.pk, 0))
+        return None if key_type.cap is None else max(0, key_type.cap - self.used.get(key_type.pk, 0))
 
-    def longest_days(self, kind: KeyType) -> int | None:
+    def longest_days(self, key_type: KeyType) -> int | None:
         """Return the maximum lifetime in days, or None for no limit."""
-        return min((days for days in (self.longest, kind.longest_days) if days is not None), default=None)
+        return min((days for days in (self.longest, key_type.longest_days) if days is not None), default=None)
 
-    def usual_days(self, kind: KeyType) -> int | None:
+    def usual_days(self, key_type: KeyType) -> int | None:
         """Return the default lifetime in days, or None for no expiry."""
-        longest = self.longest_days(kind)
-        return min((days for days in (kind.default_days, longest) if days is not None), default=None)
+        longest = self.longest_days(key_type)
+        return min((days for days in (key_type.default_days, longest) if days is not None), default=None)
 
-    def refusal(self, kind: KeyType) -> CreationRefusal | None:
+    def refusal(self, key_type: KeyType) -> CreationRefusal | None:
         """Return why the actor cannot create a key of the type now, or None; the action checks again."""
-        if self.package and kind.name in self.package.types_off:
+        if self.package and key_type.name in self.package.types_off:
             return CreationRefusal(DISABLED, _("Not part of your package. %(contact)s") % {"contact": self.contact})
         try:
-            check_may_create_type(self.actor, kind)
+            check_may_create_type(self.actor, key_type)
         except Forbidden as error:
             return CreationRefusal(RESERVED, str(error))
-        if self.left(kind) == 0:
+        if self.left(key_type) == 0:
             text = ngettext(
                 "The only key of this type is in use. Revoke it to make another.",
                 "All %(cap)d keys of this type are in use. Revoke one to make another.",
-                kind.cap or 0,
+                key_type.cap or 0,
             )
-            return CreationRefusal(CAP_REACHED, text % {"cap": kind.cap or 0})
+            return CreationRefusal(CAP_REACHED, text % {"cap": key_type.cap or 0})
         return None
 
 
-def type_cards(type_options: Offer) -> list[dict[str, Any]]:
+def type_cards(type_options: KeyTypeOptions) -> list[dict[str, Any]]:
     """Return the card of each type."""
-    return [type_card(type_options, kind) for kind in type_options.types]
+    return [type_card(type_options, key_type) for key_type in type_options.types]
 
 
-def type_card(type_options: Offer, kind: KeyType) -> dict[str, Any]:
+def type_card(type_options: KeyTypeOptions, key_type: KeyType) -> dict[str, Any]:
     """Return the context of a type's card."""
-    refusal = type_options.refusal(kind)
+    refusal = type_options.refusal(key_type)
     return {
-        "value": kind.name,
-        "title": kind.title_text,
-        "text": kind.description_text,
-        "holds": _scopes_text(type_options, kind),
-        "limits": ", ".join(limit_texts(kind)) or _("No rate limit"),
-        "lifetime": _lifetime(type_options, kind),
-        "used": type_options.used.get(kind.pk, 0),
-        "cap": kind.cap,
-        "left": type_options.left(kind),
+        "value": key_type.name,
+        "title": key_type.title_text,
+        "text": key_type.description_text,
+        "holds": _scopes_text(type_options, key_type),
+        "limits": ", ".join(limit_texts(key_type)) or _("No rate limit"),
+        "lifetime": _lifetime(type_options, key_type),
+        "used": type_options.used.get(key_type.pk, 0),
+        "cap": key_type.cap,
+        "left": type_options.left(key_type),
         "disabled": refusal is not None,
         "reason": refusal.text if refusal else "",
-        "is_full": refusal is not None and refusal.kind == CAP_REACHED,
+        "is_full": refusal is not None and refusal.reason == CAP_REACHED,
     }
 
 
-def _scopes_text(type_options: Offer, kind: KeyType) -> str:
-    if EVERY_SCOPE in kind.scopes:
-        return _("Every right, and admin") if kind.may_hold_admin else _("Every right but admin")
-    names = type_options.scope_choices(kind).allowed_scopes
+def _scopes_text(type_options: KeyTypeOptions, key_type: KeyType) -> str:
+    if EVERY_SCOPE in key_type.scopes:
+        return _("Every right, and admin") if key_type.may_hold_admin else _("Every right but admin")
+    names = type_options.scope_choices(key_type).allowed_scopes
     held = [scope.name for scope in type_options.scopes if scope.name in names]
     shown = [name for name in held if name.removesuffix(":read") + ":write" not in names]
     return ", ".join([*shown, *([ADMIN] if ADMIN in names else [])]) or _("Nothing")
 
 
-def _lifetime(type_options: Offer, kind: KeyType) -> str:
-    usual, longest = type_options.usual_days(kind), type_options.longest_days(kind)
+def _lifetime(type_options: KeyTypeOptions, key_type: KeyType) -> str:
+    usual, longest = type_options.usual_days(key_type), type_options.longest_days(key_type)
     if usual is None:
         return _("No expiry unless chosen")
     values = {"usual": usual, "longest": longest}

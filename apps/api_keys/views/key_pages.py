@@ -7,7 +7,7 @@ from apps.api_keys.forms import ChangeKeyForm
 from apps.api_keys.models import ApiKey
 from apps.credentials.lifecycle.pages import KeyPages
 
-KEYS = KeyPages(
+API_KEY_PAGES = KeyPages(
     name="api_key",
     model=ApiKey,
     actions=actions.KEY_ACTIONS,

@@ -41,12 +41,12 @@ MAX_SECONDS = 5.0
 class PendingCall:
     """A queued call, whether Redis has it, and the lock that its thread waits on."""
 
-    __slots__ = ("is_stored", "packed", "woken")
+    __slots__ = ("is_stored", "packed", "wakeup_lock")
 
     def __init__(self, call: Call) -> None:
         self.packed: bytes = portal_redis.pack("XADD", STREAM_KEY, "*", "call", write_call(call))
         self.is_stored: bool | None = None
-        self.woken: threading.Lock | None = None
+        self.wakeup_lock: threading.Lock | None = None
 
 
 class Sender:
@@ -65,11 +65,11 @@ class Sender:
         with self._lock:
             self._queue.append(mine)
             if self._has_leader:
-                mine.woken = threading.Lock()
-                mine.woken.acquire()
+                mine.wakeup_lock = threading.Lock()
+                mine.wakeup_lock.acquire()
             self._has_leader = True
-        if mine.woken is not None:
-            mine.woken.acquire()
+        if mine.wakeup_lock is not None:
+            mine.wakeup_lock.acquire()
         if mine.is_stored is None:  # not sent yet: this thread leads
             self._lead()
         return bool(mine.is_stored)
@@ -88,8 +88,8 @@ class Sender:
             for each in batch:
                 each.is_stored = is_stored
             for each in (*batch, *following):
-                if each.woken is not None:
-                    each.woken.release()
+                if each.wakeup_lock is not None:
+                    each.wakeup_lock.release()
 
     def _append(self, packed: list[bytes]) -> bool:
         replies = self._connection.send(b"".join([*packed, portal_redis.pack("XLEN", STREAM_KEY)]), len(packed) + 1)

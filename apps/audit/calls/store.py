@@ -67,7 +67,7 @@ class RefusalKey(NamedTuple):
     code: str
 
 
-class LastUse(NamedTuple):
+class NewestUse(NamedTuple):
     """The newest accepted call of one key."""
 
     credential_id: uuid.UUID
@@ -146,7 +146,7 @@ def _insert_batch(calls: Sequence[Call], refused: Mapping[RefusalKey, int]) -> N
     database = connections[DEFAULT_DB_ALIAS]
     with database.wrap_database_errors:
         calls = _insert_calls(database, calls)
-        _insert(database, "audit_lastuse", LastUse._fields, newest_uses(calls), ("credential_id",), KEEP_NEWEST)
+        _insert(database, "audit_lastuse", NewestUse._fields, newest_uses(calls), ("credential_id",), KEEP_NEWEST)
         hours = count_by_hour(calls)
         newest = COUNT_UP_AND_KEEP_NEWEST
         _insert(database, "audit_usagehour", COUNTED_USAGE, _count_rows(hours), HourlyUsageKey._fields, newest)
@@ -162,22 +162,22 @@ def is_stored(calls: Sequence[Call]) -> bool:
     return bool(calls) and ApiCall.objects.filter(pk=calls[0].id).exists()
 
 
-def newest_uses(calls: Iterable[Call]) -> list[LastUse]:
+def newest_uses(calls: Iterable[Call]) -> list[NewestUse]:
     """Return the newest accepted use of each key, ordered by key."""
-    newest: dict[uuid.UUID, LastUse] = {}
+    newest: dict[uuid.UUID, NewestUse] = {}
     for used in _accepted_uses(calls):
         if used.credential_id not in newest or newest[used.credential_id].at <= used.at:
             newest[used.credential_id] = used
     return sorted(newest.values())
 
 
-def _accepted_uses(calls: Iterable[Call]) -> Iterator[LastUse]:
+def _accepted_uses(calls: Iterable[Call]) -> Iterator[NewestUse]:
     for call in calls:
         if call.credential_id is not None and call.status not in REJECTED_STATUSES:
-            yield LastUse(call.credential_id, call.at, call.address)
+            yield NewestUse(call.credential_id, call.at, call.address)
         for use in map(AdditionalUse._make, call.uses):
             if use.status < 400:
-                yield LastUse(uuid.UUID(use.credential_id), call.at, use.address)
+                yield NewestUse(uuid.UUID(use.credential_id), call.at, use.address)
 
 
 def count_by_hour(calls: Iterable[Call]) -> dict[HourlyUsageKey, CallCount]:

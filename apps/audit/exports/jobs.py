@@ -75,8 +75,8 @@ def _write_export(job: AuditExport, actor: Actor, filters: Filters, until: float
         return 0
     written, is_mine = 0, True
     while is_mine and job.legs and time.monotonic() < until:
-        rows, legs = _read(actor, filters, [RemainingSpan(*leg) for leg in job.legs])
-        is_mine = _write(job, rows, legs)
+        rows, spans = _read(actor, filters, [RemainingSpan(*span) for span in job.legs])
+        is_mine = _write(job, rows, spans)
         written += len(rows) if is_mine else 0
     if is_mine and not job.legs:
         _finish(job)
@@ -88,35 +88,35 @@ def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
     earlier = Unsealed.objects.filter(entry__organization_id=job.organization_id, entry_id__lt=job.pk)
     if timezone.now() - job.created_at < MAX_SEAL_WAIT and earlier.exists():
         return False
-    legs = reader.remaining_spans(actor, filters)
-    count = reader.count(actor, filters, legs)
+    spans = reader.remaining_spans(actor, filters)
+    count = reader.count(actor, filters, spans)
     fresh = AuditExport.objects.filter(pk=job.pk, status=ExportStatus.ESTIMATING)
-    job.legs, job.count, job.status = [list(leg) for leg in legs], count, ExportStatus.RUNNING
+    job.legs, job.count, job.status = [list(span) for span in spans], count, ExportStatus.RUNNING
     return bool(fresh.update(legs=job.legs, count=count, status=job.status))
 
 
-def _read(actor: Actor, filters: Filters, legs: list[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
+def _read(actor: Actor, filters: Filters, spans: list[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
     """Take steps until there are rows enough for a piece, or PIECE_SECONDS have passed."""
     rows: list[Row] = []
-    enough = time.monotonic() + PIECE_SECONDS
+    deadline = time.monotonic() + PIECE_SECONDS
     with translation.override("en"):
-        while legs and len(rows) < PIECE_ROWS and time.monotonic() < enough:
-            found, legs = reader.advance(actor, filters, legs)
+        while spans and len(rows) < PIECE_ROWS and time.monotonic() < deadline:
+            found, spans = reader.read_step(actor, filters, spans)
             rows += found
-    return rows, legs
+    return rows, spans
 
 
-def _write(job: AuditExport, rows: list[Row], legs: list[RemainingSpan]) -> bool:
+def _write(job: AuditExport, rows: list[Row], spans: list[RemainingSpan]) -> bool:
     """Commit a piece with the position after it; return False if the job was canceled or another worker wrote it."""
     with translation.override("en"):
         text = write_lines(job.file_format, rows)
     body = ((write_head(job.file_format) if job.chunks == 0 else "") + text).encode()
-    left = [list(leg) for leg in legs]
+    remaining = [list(span) for span in spans]
     with transaction.atomic():
         mine = AuditExport.objects.filter(pk=job.pk, status=ExportStatus.RUNNING, version=job.version)
         is_mine = mine.update(
             version=F("version") + 1,
-            legs=left,
+            legs=remaining,
             chunks=F("chunks") + int(bool(body)),
             written=F("written") + len(rows),
             size=F("size") + len(body),
@@ -126,7 +126,7 @@ def _write(job: AuditExport, rows: list[Row], legs: list[RemainingSpan]) -> bool
         if is_mine and body:
             ExportChunk.objects.create(export=job, number=job.chunks, body=gzip.compress(body, 6, mtime=0))
     if is_mine:
-        job.legs, job.chunks, job.version = left, job.chunks + int(bool(body)), job.version + 1
+        job.legs, job.chunks, job.version = remaining, job.chunks + int(bool(body)), job.version + 1
     return bool(is_mine)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.utils import translation
 
 from apps.audit.timeline.serialization import write_failure, write_head, write_lines
-from apps.audit.timeline.sources import Filters, Row, Span, chosen_categories, source_of
+from apps.audit.timeline.sources import ExportSpan, Filters, Row, chosen_categories, source_of
 from apps.base.actor import Actor
 from apps.base.timestamps import parse_timestamp
 
@@ -39,17 +39,16 @@ def remaining_spans(actor: Actor, filters: Filters) -> list[RemainingSpan]:
     return [RemainingSpan(name, *span) for name, span in spans if span is not None]
 
 
-def advance(actor: Actor, filters: Filters, legs: Sequence[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
-    """Take one step; return its rows, possibly none, and the remaining legs."""
-    leg, *others = legs
-    rows, position = source_of(leg.category).step(actor, filters, Span(leg.after, leg.up_to))
-    return rows, others if position == leg.up_to else [leg._replace(after=position), *others]
+def read_step(actor: Actor, filters: Filters, spans: Sequence[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
+    """Take one step; return its rows, possibly none, and the remaining spans."""
+    span, *others = spans
+    rows, position = source_of(span.category).step(actor, filters, ExportSpan(span.after, span.up_to))
+    return rows, others if position == span.up_to else [span._replace(after=position), *others]
 
 
-def count(actor: Actor, filters: Filters, legs: Sequence[RemainingSpan]) -> int:
-    """Count the rows of the legs."""
-    spans = {leg.category: Span(leg.after, leg.up_to) for leg in legs}
-    return sum(source_of(name).count(actor, filters, span) for name, span in spans.items())
+def count(actor: Actor, filters: Filters, spans: Sequence[RemainingSpan]) -> int:
+    """Count the rows of the spans."""
+    return sum(source_of(category).count(actor, filters, ExportSpan(after, up_to)) for category, after, up_to in spans)
 
 
 def count_current(actor: Actor, filters: Filters, most: int) -> int:
@@ -58,18 +57,18 @@ def count_current(actor: Actor, filters: Filters, most: int) -> int:
 
 
 def stream(
-    actor: Actor, filters: Filters, file_format: str, legs: Sequence[RemainingSpan], request_id: str
+    actor: Actor, filters: Filters, file_format: str, spans: Sequence[RemainingSpan], request_id: str
 ) -> Iterator[str]:
     """Yield an export in pieces, in English like the API, with one step in memory at a time.
 
     An error is reported in the last line as well, because some servers end an aborted response like a complete one.
     """
     yield write_head(file_format)
-    left = list(legs)
+    left = list(spans)
     try:
         while left:
             with translation.override("en"):
-                rows, left = advance(actor, filters, left)
+                rows, left = read_step(actor, filters, left)
                 piece = write_lines(file_format, rows)
             if piece:
                 yield piece

@@ -3,32 +3,32 @@
 For tables with millions of rows: lists show the newest rows only, searches use an index, and no table is counted.
 """
 
-from apps.audit.operator_admin.bases import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
+from apps.audit.operator_admin.bases import FULL_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
 from apps.audit.operator_admin.history import newest_changes_of
 from apps.audit.operator_admin.list_search import find
 from apps.audit.operator_admin.newest_rows import MAX_ROWS, CappedPaginator, limit_to_newest
 from apps.audit.operator_admin.panels import (
     Cell,
-    Line,
     Panel,
+    SummaryLine,
     change_url,
     change_url_by_id,
     changelist_url,
     link,
     local_time_text,
-    of_organization,
+    organization_panels,
     table,
 )
 
 __all__ = [
+    "FULL_KEY",
     "MAX_ROWS",
-    "WHOLE_KEY",
     "AuditedAdmin",
     "CappedPaginator",
     "Cell",
-    "Line",
     "Panel",
     "ReadOnlyAdmin",
+    "SummaryLine",
     "change_url",
     "change_url_by_id",
     "changelist_url",
@@ -37,7 +37,7 @@ __all__ = [
     "link",
     "local_time_text",
     "newest_changes_of",
-    "of_organization",
     "operator_of",
+    "organization_panels",
     "table",
 ]

@@ -19,12 +19,12 @@ from django.utils.translation import gettext as _
 from apps.audit.operator_admin.history import history_of
 from apps.audit.operator_admin.list_search import help_text, search
 from apps.audit.operator_admin.newest_rows import CappedPaginator, NewestRowsChangeList
-from apps.audit.operator_admin.panels import Line, Panel
+from apps.audit.operator_admin.panels import Panel, SummaryLine
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest, source_of
 
-WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
+FULL_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
 
 
 def operator_of(request: PortalRequest) -> Actor:
@@ -65,16 +65,20 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     ordering: ClassVar[Any] = ("-pk",)
     # The target kind in the audit log, if the id alone is not unique.
     audit_kind = ""
-    # The readings (see list_search.py) of the global search for such rows, and the columns of its results.
-    found_by: tuple[str, ...] = ()
-    found_columns: tuple[str, ...] = ()
+    # A date field: a search finds matches of its newest two days only. For rollups, whose indexes end with it and not
+    # with the key. (``search_fields`` can have names of ``list_search.LOOKUPS``.)
+    search_newest_by = ""
+    # As ``search_fields``, for the search on the start page, and the columns of its results.
+    global_search_fields: tuple[str, ...] = ()
+    global_search_columns: tuple[str, ...] = ()
     # The columns of the newest rows on the organization's page; empty for only a link to their list.
-    of_organization: tuple[str, ...] | None = None
+    organization_columns: tuple[str, ...] | None = None
 
     def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         if self.search_fields:
-            self.search_help_text = help_text(model, tuple(self.search_fields))  # type: ignore[misc]  # Django reads it so
+            text = help_text(model, tuple(self.search_fields), self.search_newest_by)
+            self.search_help_text = text  # type: ignore[misc]  # Django reads it so
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[NewestRowsChangeList]:
         """List only the newest rows that match."""
@@ -83,14 +87,14 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Redirect a search for a whole key to its public part, because the page repeats the text."""
         term = request.GET.get(SEARCH_VAR, "")
-        public = WHOLE_KEY.sub(r"\1", term)
+        public = FULL_KEY.sub(r"\1", term)
         if public != term:
             return redirect(f"{request.path}?{urlencode({SEARCH_VAR: public})}")
         return super().changelist_view(request, extra_context)
 
     def get_search_results(self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str) -> Any:
         """Interpret ``search_fields`` as ``list_search`` describes."""
-        return search(queryset, tuple(self.search_fields), search_term), False
+        return search(queryset, tuple(self.search_fields), search_term, self.search_newest_by), False
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         """Allow lookups only on the fields of ``list_filter``.
@@ -114,8 +118,8 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         found: str = row.public_id
         return found
 
-    def summary_lines(self, row: Any) -> Sequence[Line]:
-        """Return sentences that answer what customers ask about the row."""
+    def summary_lines(self, row: Any) -> Sequence[SummaryLine]:
+        """Return the state of the row in sentences, as support answers questions about it."""
         return ()
 
     def panels(self, row: Any) -> Sequence[Panel]:
@@ -126,7 +130,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         """Add the sentences and tables above the fields."""
         row = options.get("obj")
         if row is not None:
-            context |= {"answer": self.summary_lines(row), "panels": self.panels(row)}
+            context |= {"summary_lines": self.summary_lines(row), "panels": self.panels(row)}
         return super().render_change_form(request, context, *args, **options)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

@@ -1,8 +1,7 @@
-"""The searches of the operators' lists and of their start page: each reading of the search text is one index lookup.
+"""The searches of the operators' lists and of their start page: each lookup is answered by an index.
 
-A reading is a field of the model, or one of the names in ``LOOKUPS``. ``name^`` matches a prefix (the field is unique
-and so has an index for it), ``name~`` a substring (small tables only), a bare name the whole value. ``reading@field``
-limits the matches to the newest days of that field: for rollups, whose indexes end with it and not with the key.
+``search_fields`` has lookups in Django's form (``name__icontains`` for small tables only; ``slug__startswith``, whose
+field is unique and so has an index for it; a bare name for the whole value) and names of ``LOOKUPS``.
 """
 
 import ipaddress
@@ -30,13 +29,17 @@ from apps.orgs.lookups import find_organization
 
 MAX_LENGTH = 254
 NEWEST_DAYS = 2
-# Readings that are email addresses.
+STARTS_WITH, CONTAINS = "__startswith", "__icontains"
+# Fields with email addresses.
 EMAIL_LOOKUPS = ("email", "to")
 LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
-def search(rows: QuerySet[Row], lookups: tuple[str, ...], text: str) -> QuerySet[Row]:
-    """Return the matches of the first reading that has any; all rows for an empty text."""
+def search(rows: QuerySet[Row], lookups: tuple[str, ...], text: str, newest_by: str = "") -> QuerySet[Row]:
+    """Return the matches of the first lookup that has any; all rows for an empty text.
+
+    ``newest_by``: a date field; only matches of the two days before its newest match are returned.
+    """
     term = text.strip()
     if not term:
         return rows
@@ -45,25 +48,21 @@ def search(rows: QuerySet[Row], lookups: tuple[str, ...], text: str) -> QuerySet
     for lookup in lookups:
         for condition in conditions(rows.model, lookup, term):
             if rows.filter(condition).order_by().exists():
-                return rows.filter(condition)
+                return rows.filter(recent(rows.model, condition, newest_by) if newest_by else condition)
     return rows.none()
 
 
 def conditions(model: type[Model], lookup: str, term: str) -> Iterator[Q]:
-    """Yield the conditions of a reading, none if the text has another format."""
-    if "@" in lookup:
-        kind, _separator, field = lookup.partition("@")
-        yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
-    elif lookup in LOOKUPS:
+    """Yield the conditions of a lookup, none if the text has another format."""
+    field = lookup.removesuffix(STARTS_WITH)
+    if lookup in LOOKUPS:
         yield from LOOKUPS[lookup](model, term)
-    elif lookup.rstrip("^").endswith(EMAIL_LOOKUPS) and term != normalize_email(term):
+    elif field.endswith(EMAIL_LOOKUPS) and term != normalize_email(term):
         # In canonical form, then as typed: older accounts can have another spelling.
         yield from conditions(model, lookup, normalize_email(term))
-        yield Q(**{lookup.rstrip("^"): term})
-    elif lookup.endswith("^"):
-        yield begins_with(lookup[:-1], term)
-    elif lookup.endswith("~"):
-        yield Q(**{f"{lookup[:-1]}__icontains": term})
+        yield Q(**{field: term})
+    elif lookup.endswith(STARTS_WITH):
+        yield begins_with(field, term)
     else:
         yield Q(**{lookup: term})
 
@@ -165,21 +164,21 @@ LOOKUPS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
 }
 
 
-def help_text(model: type[Model], lookups: tuple[str, ...]) -> Any:
+def help_text(model: type[Model], lookups: tuple[str, ...], newest_by: str) -> Any:
     """Return the help text of the search box, translated when it is rendered."""
-    return lazy(_help_text, str)(model, lookups)
+    return lazy(_help_text, str)(model, lookups, newest_by)
 
 
-def _help_text(model: Any, lookups: tuple[str, ...]) -> str:
+def _help_text(model: Any, lookups: tuple[str, ...], newest_by: str) -> str:
     parts = []
     for lookup in lookups:
-        text = _label(model, lookup.partition("@")[0])
-        if lookup.endswith("^"):
+        text = _label(model, lookup)
+        if lookup.endswith(STARTS_WITH):
             text = _("the beginning of %(what)s") % {"what": text}
-        elif "@" in lookup:
-            text = _("%(what)s (its newest two days)") % {"what": text}
-        elif lookup.endswith("~"):
+        elif lookup.endswith(CONTAINS):
             text = _("a part of %(what)s") % {"what": text}
+        elif newest_by:
+            text = _("%(what)s (its newest two days)") % {"what": text}
         parts.append(text)
     return capfirst(get_text_list(list(dict.fromkeys(parts)), _("or"))) + "."
 
@@ -203,12 +202,12 @@ def _label(model: Any, lookup: str) -> str:
     if lookup.endswith("__email"):
         return _("an e-mail address")
     field = None
-    for part in lookup.rstrip("^~").split("__"):
+    for part in lookup.removesuffix(STARTS_WITH).removesuffix(CONTAINS).split("__"):
         field = (field.related_model if field else model)._meta.get_field(part)
     return _("the %(field)s") % {"field": field.verbose_name if field else lookup}
 
 
-# The search on the start page finds rows of every admin page that sets ``found_by``, its readings.
+# The search on the start page finds rows of every admin page that sets ``global_search_fields``.
 MAX_ROWS_PER_KIND = 10
 
 
@@ -230,7 +229,7 @@ def find(text: str) -> SearchResults:
 
 def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
     for model, page in site._registry.items():
-        lookups = getattr(page, "found_by", ())
+        lookups = getattr(page, "global_search_fields", ())
         if lookups:
             found = search(model._default_manager.order_by("-pk"), lookups, text)
             joined: Any = page.list_select_related or ()
@@ -240,11 +239,11 @@ def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
 
 def columns_of(page: Any) -> Sequence[str]:
     """Return the columns of a page's rows outside of its own list."""
-    columns: Sequence[str] = page.found_columns or page.list_display
+    columns: Sequence[str] = page.global_search_columns or page.list_display
     return columns
 
 
 def _panel(page: Any, rows: list[Model], text: str) -> Panel:
-    # The list supports every reading of this search.
+    # ``search_fields`` includes every lookup of ``global_search_fields``.
     more = changelist_url(page.model, text) if len(rows) > MAX_ROWS_PER_KIND else ""
     return table(capfirst(page.opts.verbose_name_plural), rows[:MAX_ROWS_PER_KIND], columns_of(page), more_url=more)

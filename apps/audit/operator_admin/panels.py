@@ -31,7 +31,7 @@ TONES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SummaryLine:
     """One sentence; ``tone`` is ok, warn, bad or info; with ``url`` a link follows."""
 
     tone: str
@@ -146,11 +146,11 @@ def local_time_text(value: datetime | None) -> str:
     return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z") if value else EMPTY
 
 
-def of_organization(organization: Any) -> list[Panel]:
-    """Return links to an organization's lists, and tables of its newest rows where ``of_organization`` has columns."""
+def organization_panels(organization: Any) -> list[Panel]:
+    """Return links to an organization's lists, and tables of its newest rows as ``organization_columns`` says."""
     panels, links = [], []
     for model, page in site._registry.items():
-        columns = getattr(page, "of_organization", None)
+        columns = getattr(page, "organization_columns", None)
         if columns is None:
             continue
         url, name = changelist_url(model, organization.slug), capfirst(str(model._meta.verbose_name_plural))

@@ -20,7 +20,7 @@ from apps.audit.actions import record
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, Cut, RefusedCalls, Round, Seal, UsageDay, UsageHour
 from apps.audit.retention import sweep_cursor, windows
 from apps.audit.seal import checkpoints
-from apps.audit.seal.digests import HOUR, sources
+from apps.audit.seal.digests import HOUR, digest_sources
 from apps.audit.timeline.sources import uuid7_floor
 from apps.base import timestamps
 from apps.base.actor import system
@@ -64,7 +64,9 @@ def _sweep_organizations(name: str, work: Callable[[uuid.UUID, float], tuple[int
 
 
 def _sign(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
-    windows.record_window(organization_id, {kind for source in sources().values() for kind in source.retention_kinds})
+    windows.record_window(
+        organization_id, {kind for source in digest_sources().values() for kind in source.retention_kinds}
+    )
     checkpoint = checkpoints.create(organization_id)
     if checkpoint is not None:
         checkpoints.log_checkpoint(checkpoint)

@@ -19,7 +19,7 @@ from apps.audit.seal import checkpoints
 from apps.audit.seal.chain import Link, canonical, genesis, link_hash
 from apps.audit.seal.chain_rows import columns, key, link
 from apps.audit.seal.digest_check import check_digests
-from apps.audit.seal.digests import Digest, read, sources
+from apps.audit.seal.digests import Digest, digest_sources, read
 from apps.base.identifiers import encode
 
 BATCH = 2000
@@ -83,7 +83,7 @@ class _Check:
         self.organization_id, self.cut, self.external, self.report = organization_id, cut, external, report
         self.checkpoint_hashes: dict[int, str] = {}
         self.digests: list[Digest] = []
-        self.actions = {source.action for source in sources().values()}
+        self.actions = {source.action for source in digest_sources().values()}
         self.trimmed: set[str] = set()
 
     def run(self) -> None:

@@ -22,7 +22,7 @@ from django.conf import settings
 
 from apps.audit.models import Checkpoint, Seal
 from apps.audit.seal.chain import encode_json
-from apps.audit.seal.sealer import head, seal_due
+from apps.audit.seal.sealer import chain_end, seal_due
 from apps.base import timestamps
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
@@ -54,7 +54,7 @@ def create(organization_id: uuid.UUID) -> Checkpoint | None:
     A checkpoint that is already at the end is returned unchanged.
     """
     seal_due()
-    end = head(organization_id)
+    end = chain_end(organization_id)
     if end.seq == 0:
         return None
     key = signing_key()

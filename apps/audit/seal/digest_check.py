@@ -6,11 +6,11 @@ from apps.audit.models import Round
 from apps.audit.retention import windows
 from apps.audit.seal.digests import (
     HOUR,
-    WINDOW,
+    ROWS_PER_STEP,
     Digest,
     DigestSource,
     add,
-    sources,
+    digest_sources,
     start,
 )
 from apps.audit.timeline.sources import uuid7_floor
@@ -25,7 +25,7 @@ def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Pr
     Hours that retention has possibly trimmed are left out.
     """
     hours = 0
-    for name, source in sources().items():
+    for name, source in digest_sources().items():
         found = [digest for digest in digests if digest.action == source.action]
         problem, count = _check_kind(organization_id, name, source, found)
         hours += count
@@ -55,9 +55,9 @@ def _check_hour(organization_id: uuid.UUID, source: DigestSource, digest: Digest
     first, before = uuid7_floor(digest.hour), uuid7_floor(digest.hour + HOUR)
     found, rows = start(source.action, organization_id, digest.hour), 0
     while True:
-        part = source.rows(organization_id, first, before, WINDOW)
+        part = source.rows(organization_id, first, before, ROWS_PER_STEP)
         found, rows = add(found, [text for _key, text in part]), rows + len(part)
-        if len(part) < WINDOW:
+        if len(part) < ROWS_PER_STEP:
             break
         first = uuid.UUID(int=part[-1][0].int + 1)
     if (rows, found) == (digest.rows, digest.sha256):

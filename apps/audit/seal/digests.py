@@ -27,7 +27,7 @@ from apps.base.identifiers import encode
 from apps.base.timestamps import format_timestamp
 
 HOUR = timedelta(hours=1)
-WINDOW = 1000
+ROWS_PER_STEP = 1000
 DOMAIN = "integrations-portal audit digest 1"
 
 _dotted_names: dict[str, str] = {}
@@ -54,7 +54,7 @@ def register(name: str, dotted: str) -> None:
     _dotted_names[name] = dotted
 
 
-def sources() -> dict[str, DigestSource]:
+def digest_sources() -> dict[str, DigestSource]:
     """Return all registered sources by name."""
     return {name: import_string(dotted) for name, dotted in sorted(_dotted_names.items())}
 

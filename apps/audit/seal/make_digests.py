@@ -11,12 +11,12 @@ from apps.audit.models import Round
 from apps.audit.retention import sweep_cursor
 from apps.audit.seal.digests import (
     HOUR,
-    WINDOW,
+    ROWS_PER_STEP,
     DigestSource,
     add,
+    digest_sources,
     format_hour,
     hour_of,
-    sources,
     start,
 )
 from apps.audit.timeline.sources import uuid7_floor
@@ -33,7 +33,7 @@ ORGANIZATIONS_PER_STEP = 200
 # The periodic job audit.make_digests (apps.py).
 def make_due() -> int:
     """Continue the digests that are due, for up to MAX_SECONDS per kind, and return how many rows were added."""
-    return sum(_make(name, source) for name, source in sources().items())
+    return sum(_make(name, source) for name, source in digest_sources().items())
 
 
 def _make(name: str, source: DigestSource) -> int:
@@ -99,10 +99,10 @@ def _continue(cursor: Round, source: DigestSource) -> int | None:
     organization_id, hour = cursor.organization_id, cursor.hour
     assert organization_id is not None and hour is not None
     first = uuid7_floor(hour) if cursor.place is None else uuid.UUID(int=cursor.place.int + 1)
-    found = source.rows(organization_id, first, uuid7_floor(hour + HOUR), WINDOW)
+    found = source.rows(organization_id, first, uuid7_floor(hour + HOUR), ROWS_PER_STEP)
     digest = add(cursor.hash or start(source.action, organization_id, hour), [text for _key, text in found])
     rows = cursor.rows + len(found)
-    if len(found) == WINDOW:
+    if len(found) == ROWS_PER_STEP:
         moved = sweep_cursor.advance(cursor, place=found[-1][0], rows=rows, hash=digest)
         return len(found) if moved else None
     following = _following(cursor, source)

@@ -38,7 +38,7 @@ class ChainEnd(NamedTuple):
     hash: str
 
 
-def head(organization_id: uuid.UUID) -> ChainEnd:
+def chain_end(organization_id: uuid.UUID) -> ChainEnd:
     """Return the end of the organization's chain."""
     seal = Seal.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
     # If retention has removed every seal, the checkpoint of its cut is the end.
@@ -93,7 +93,7 @@ def _seals(rows: list[tuple[Any, ...]]) -> list[Seal]:
     seals, now = [], timezone.now()
     for organization, *row in rows:
         organization_id = organization if isinstance(organization, uuid.UUID) else uuid.UUID(hex=organization)
-        end = ends.get(organization_id) or head(organization_id)
+        end = ends.get(organization_id) or chain_end(organization_id)
         entry = link(tuple(row))
         following = ChainEnd(end.seq + 1, link_hash(end.hash, canonical(end.seq + 1, entry)))
         ends[organization_id] = following

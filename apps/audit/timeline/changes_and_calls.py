@@ -11,10 +11,10 @@ from apps.audit.timeline.sources import (
     KEY_SLACK_MS,
     STEP,
     EntityRef,
+    ExportSpan,
     Filters,
     Http,
     Row,
-    Span,
     TimelineSource,
     filter_by_time,
     pk_bounds,
@@ -61,7 +61,7 @@ class Changes(TimelineSource):
             **_shared(found),
         )
 
-    def span(self, actor: Actor, filters: Filters) -> Span | None:
+    def span(self, actor: Actor, filters: Filters) -> ExportSpan | None:
         """Return the span of sequence numbers that are sealed now, or None."""
         seals = Seal.objects.filter(organization_id=cast(uuid.UUID, actor.organization_id))
         ends = seals.aggregate(first=Min("seq"), last=Max("seq"))
@@ -70,9 +70,9 @@ class Changes(TimelineSource):
         first = ends["first"]
         if filters.since is not None:
             first = _first_sealed_since(seals, filters.since, first, ends["last"])
-        return Span(str(first - 1), str(ends["last"]))
+        return ExportSpan(str(first - 1), str(ends["last"]))
 
-    def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
+    def step(self, actor: Actor, filters: Filters, span: ExportSpan) -> tuple[list[Row], str]:
         """Return the matches among the next ``STEP`` sequence numbers, possibly none."""
         after, up_to = int(span.after), min(int(span.after) + STEP, int(span.up_to))
         of_seal = {
@@ -84,7 +84,7 @@ class Changes(TimelineSource):
         rows = [self.row(entry) for part in found for entry in part]
         return sorted(rows, key=lambda row: row.seq or 0), str(up_to)
 
-    def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
+    def count(self, actor: Actor, filters: Filters, span: ExportSpan | None, most: int | None = None) -> int:
         """Count the rows of a span, or without one all current matches, sealed or not."""
         bounds: dict[str, Any] = pk_bounds(filters)
         if span is not None and span.up_to:

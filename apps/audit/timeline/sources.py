@@ -115,7 +115,7 @@ class Page(NamedTuple):
     after: uuid.UUID | None
 
 
-class Span(NamedTuple):
+class ExportSpan(NamedTuple):
     """The range of an export over one source: after ``after``, up to ``up_to``. Strings, because jobs store them."""
 
     after: str
@@ -145,12 +145,12 @@ class TimelineSource:
         ]
         return found[0] if len(found) == 1 else _merge(found, limit)
 
-    def span(self, actor: Actor, filters: Filters) -> Span | None:
+    def span(self, actor: Actor, filters: Filters) -> ExportSpan | None:
         """Return the span of all current matches, or None if there are none."""
         newest = self.newest(actor, filters, None, 1)
-        return Span(str(uuid.UUID(int=0)), str(newest[0].key)) if newest else None
+        return ExportSpan(str(uuid.UUID(int=0)), str(newest[0].key)) if newest else None
 
-    def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
+    def step(self, actor: Actor, filters: Filters, span: ExportSpan) -> tuple[list[Row], str]:
         """Return the next rows of a span, oldest first, and the position reached."""
         bounds = pk_bounds(filters, after=uuid.UUID(span.after), before=_following(span.up_to))
         found = [
@@ -160,7 +160,7 @@ class TimelineSource:
         rows = list(islice(heapq.merge(*found, key=lambda row: row.key), STEP))
         return rows, str(rows[-1].key) if len(rows) == STEP else span.up_to
 
-    def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
+    def count(self, actor: Actor, filters: Filters, span: ExportSpan | None, most: int | None = None) -> int:
         """Count the rows of a span, or without one all current matches; at most ``most`` per selection."""
         bounds = pk_bounds(filters, before=None if span is None else _following(span.up_to))
         counted = [rows.filter(**bounds).order_by()[:most] for rows in self.querysets(actor, filters)]

@@ -16,11 +16,11 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.audit.operator_admin import Line, Panel, operator_of
+from apps.audit.operator_admin import Panel, SummaryLine, operator_of
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySubmitted, PlainTextField, StepUpForm
-from apps.credentials.admin import answers
+from apps.credentials.admin import key_diagnosis
 from apps.credentials.key_status import CHANGES, Change
 from apps.credentials.rules import MAX_REASON_LENGTH
 
@@ -67,13 +67,13 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         """Make the links read-only."""
         return (*super().get_readonly_fields(request, obj), "what_to_do")
 
-    def summary_lines(self, row: Any) -> Sequence[Line]:
+    def summary_lines(self, row: Any) -> Sequence[SummaryLine]:
         """Return whether the key works, and why not."""
-        return answers.summary_lines(row)
+        return key_diagnosis.summary_lines(row)
 
     def panels(self, row: Any) -> Sequence[Panel]:
         """Return the key's last requests."""
-        return answers.panels(row)
+        return key_diagnosis.panels(row)
 
     @admin.display(description=gettext_lazy("What you can do"))
     def what_to_do(self, key: Any) -> str:

@@ -87,41 +87,41 @@ class RowCache:
 cache = RowCache()
 
 
-def check(text: str, address: str, cost: int = 1, organization_id: uuid.UUID | None = None) -> KeyCheckResult:
+def check(plaintext: str, address: str, cost: int = 1, organization_id: uuid.UUID | None = None) -> KeyCheckResult:
     """Check a key sent from an address, counting ``cost`` requests where it is valid.
 
     ``organization_id``: only keys of this organization are known; a key of another is invalid and nothing is counted.
     """
-    cached = cache.get(text[:PREFIXED_ID_LENGTH]) if settings.REDIS_URL else None
+    cached = cache.get(plaintext[:PREFIXED_ID_LENGTH]) if settings.REDIS_URL else None
     # A matching digest makes the checks of format and checksum unnecessary.
-    if cached is not None and _is_usable(cached.row, text, organization_id):
+    if cached is not None and _is_usable(cached.row, plaintext, organization_id):
         packed = cached.packed if cost == 1 and not cached.row.limit_per_address else b""
         decision = rate_limits.consume(_windows(cached.row, address), cached.versions, cost, packed)
         if not decision.stale:
             return _result_of(cached.row, decision, address)
-    parsed = parse_key(text)
+    parsed = parse_key(plaintext)
     kind = KEY_KINDS.get(parsed.prefix) if parsed else None
     if parsed is None or kind is None:
         return KeyCheckResult(refusal=invalid_key_error())
-    return _check_fresh(text, parsed.prefix + parsed.key_id, kind, address, cost, organization_id)
+    return _check_fresh(plaintext, parsed.prefix + parsed.key_id, kind, address, cost, organization_id)
 
 
-def _is_usable(row: KeyRow, text: str, organization_id: uuid.UUID | None) -> bool:
+def _is_usable(row: KeyRow, plaintext: str, organization_id: uuid.UUID | None) -> bool:
     is_within = organization_id is None or row.organization_id == organization_id
-    return is_within and matches(text, row.digest, row.pepper_id) and row.refusal(time.time()) is None
+    return is_within and matches(plaintext, row.digest, row.pepper_id) and row.refusal(time.time()) is None
 
 
 def _check_fresh(
-    text: str, prefixed_id: str, kind: KeyKind, address: str, cost: int, organization_id: uuid.UUID | None
+    plaintext: str, prefixed_id: str, kind: KeyKind, address: str, cost: int, organization_id: uuid.UUID | None
 ) -> KeyCheckResult:
     """Check against the database. An unknown id and a wrong secret take the same steps: one read, one HMAC."""
     cache.drop(prefixed_id)
     versions = read_versions_of_key(prefixed_id)
-    row = kind.rows.find(prefixed_id[len(kind.prefix) :], text)
+    row = kind.rows.find(prefixed_id[len(kind.prefix) :], plaintext)
     if row is None or (organization_id is not None and row.organization_id != organization_id):
         return KeyCheckResult(refusal=invalid_key_error())
     if row.pepper_id != current_pepper():
-        kind.redigest(row.pk, row.digest, digest_with_current_pepper(text))
+        kind.redigest(row.pk, row.digest, digest_with_current_pepper(plaintext))
     refusal = _status_error(row)
     if refusal is not None:
         return KeyCheckResult(key=row, refusal=refusal)
@@ -202,7 +202,7 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
         grantable=row.permissions,
         disabled_scopes=row.disabled_scopes,
         read_only_reason=None if row.restriction is None else (row.restriction.write_error, row.restriction.code),
-        bounds=row.bounds,
+        grant_limits=row.grant_limits,
         address=address,
         user_agent=user_agent,
         request_id=request_id,
@@ -259,7 +259,7 @@ def invalidate_catalogue() -> None:
     renew_version(CATALOGUE)
 
 
-def digest_with_current_pepper(text: str) -> tuple[str, str]:
+def digest_with_current_pepper(plaintext: str) -> tuple[str, str]:
     """Return (digest, pepper id) under the current pepper."""
     pepper_id = current_pepper()
-    return digest(text, pepper_id), pepper_id
+    return digest(plaintext, pepper_id), pepper_id

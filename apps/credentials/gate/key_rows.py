@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from apps.base.actor import Bounds
+from apps.base.actor import GrantLimits
 from apps.base.crypto.secrets import current_pepper, mask, matches
 from apps.base.identifiers import encode
 from apps.credentials import key_status
@@ -39,7 +39,7 @@ class KeyRow:
     """A key as the gate reads it. Times are seconds since 1970.
 
     ``scopes`` and ``permissions`` exclude ``disabled_scopes``, those that are disabled for the organization.
-    ``since``: the columns of ``key_status.STATUS_COLUMNS`` that are set.
+    ``columns_set``: the columns of ``key_status.STATUS_COLUMNS`` that are not null.
     """
 
     kind: str
@@ -62,30 +62,30 @@ class KeyRow:
     subject: str
     created_at: float
     expires_at: float | None
-    since: frozenset[str]
+    columns_set: frozenset[str]
     networks: tuple[str, ...]
     windows: tuple[Window, ...]
     # Requests per minute from one address, for keys that many devices share; 0: no limit.
     limit_per_address: int = 0
     # Computed once per row, not once per request.
     parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(init=False, repr=False)
-    bounds: Bounds = field(init=False, repr=False)
+    grant_limits: GrantLimits = field(init=False, repr=False)
     restriction: Restriction | None = field(init=False, repr=False)
-    until_expiry: Refusal | None = field(init=False, repr=False)
+    refusal_before_expiry: Refusal | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         limits_of_key = {window.name: window.limit for window in self.windows if window.name != "organization"}
-        bounds = Bounds(self.key_type, self.expires_at, limits_of_key, self.networks)
-        object.__setattr__(self, "bounds", bounds)
+        grant_limits = GrantLimits(self.key_type, self.expires_at, limits_of_key, self.networks)
+        object.__setattr__(self, "grant_limits", grant_limits)
         object.__setattr__(self, "parsed_networks", tuple(ipaddress.ip_network(each) for each in self.networks))
-        object.__setattr__(self, "restriction", key_status.restriction_of(self.since))
-        object.__setattr__(self, "until_expiry", key_status.refusal_of(self.since, None))
+        object.__setattr__(self, "restriction", key_status.restriction_of(self.columns_set))
+        object.__setattr__(self, "refusal_before_expiry", key_status.refusal_of(self.columns_set, None))
 
     def refusal(self, now: float) -> Refusal | None:
         """Return the refusal of every request at a time (seconds since 1970), or None."""
         if self.expires_at is None or self.expires_at > now:
-            return self.until_expiry
-        return key_status.refusal_of(self.since, self.expires_at - now)
+            return self.refusal_before_expiry
+        return key_status.refusal_of(self.columns_set, self.expires_at - now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class RowSource:
         select = SELECT.format(columns=", ".join(columns), table=self.model._meta.db_table, joins=self.joins)
         object.__setattr__(self, "select", select)
 
-    def find(self, key_id: str, text: str) -> KeyRow | None:
+    def find(self, key_id: str, plaintext: str) -> KeyRow | None:
         """Return the key by the id in its text, or None where the id is unknown or the secret is wrong.
 
         For an unknown id the query returns the next row, which is then ignored: no row would take a tenth of a
@@ -116,7 +116,7 @@ class RowSource:
         """
         row = self._read(key_id)
         digest, pepper_id = (row[DIGEST], row[PEPPER]) if row else (DUMMY_DIGEST, current_pepper())
-        return self._key_row(row) if matches(text, digest, pepper_id) and row and row[KEY_ID] == key_id else None
+        return self._key_row(row) if matches(plaintext, digest, pepper_id) and row and row[KEY_ID] == key_id else None
 
     def get(self, key_id: str) -> KeyRow | None:
         """Return the key by id without checking its secret: never for input from a request."""
@@ -148,7 +148,7 @@ class RowSource:
             "organization_status": organization_status,
             "created_at": as_seconds(created_at) or 0.0,
             "expires_at": as_seconds(expires_at),
-            "since": frozenset(
+            "columns_set": frozenset(
                 column
                 for column, at in zip(key_status.STATUS_COLUMNS, row[STATUS_SLICE], strict=True)
                 if at is not None

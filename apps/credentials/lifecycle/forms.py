@@ -46,13 +46,13 @@ class LifetimeForm(StepUpForm):
     expires = forms.ChoiceField(label=_("Expires"))
     custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
 
-    def set_lifetime_choices(self, default_days: Sequence[str], longest: int | None, initial_days: int | None) -> None:
+    def set_lifetime_choices(self, presets: Sequence[str], longest: int | None, initial_days: int | None) -> None:
         """Set the choices; a longer lifetime than offered is refused by the action.
 
-        ``default_days``: the presets in days; ``longest`` and ``initial_days``: in days, None for no expiry.
+        ``presets``: the presets in days; ``longest`` and ``initial_days``: in days, None for no expiry.
         """
         now = timezone.now()
-        labels = {days: _in_days(int(days), now) for days in default_days}
+        labels = {days: _in_days(int(days), now) for days in presets}
         labels |= {CUSTOM: gettext("Other number of days"), NEVER: gettext("No expiry")}
         cast(forms.ChoiceField, self.fields["expires"]).choices = list(labels.items())
         if longest is not None:
@@ -265,7 +265,7 @@ def one_click_actions(
 
     ``routes``: the route name of each button; routes take the organization's slug and the key's public id.
     """
-    if key.has_ended or not request.actor.can(permission):
+    if key.is_revoked_or_expired or not request.actor.can(permission):
         return {}
     args = [request.organization.slug, key.public_id]
     paths = {name: reverse(route, args=args) for name, route in routes.items() if CHANGES[name].applies_to(key)}

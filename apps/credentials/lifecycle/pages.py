@@ -52,7 +52,7 @@ class ViewModels(Protocol):
     def impact(self, actor: Actor, key: Any, /) -> Context:
         """Return the context about what revoking a key would break."""
 
-    def secret_context(self, key: Any, text: str, /) -> Context:
+    def secret_context(self, key: Any, plaintext: str, /) -> Context:
         """Return the context of the page that shows a new key once."""
 
 
@@ -101,7 +101,7 @@ def _serve_if_applicable(keys: KeyPages, word: str, request: PortalRequest, **id
     """Serve a page, or redirect to the key's page where its state does not allow the change."""
     (key_id,) = ids.values()
     key = keys.find(request, key_id)
-    is_possible = CHANGES[word].applies_to(key) if word in CHANGES else not key.has_ended
+    is_possible = CHANGES[word].applies_to(key) if word in CHANGES else not key.is_revoked_or_expired
     return PAGES[word](request, keys, key) if is_possible else _redirect_to_key(request, keys, key)
 
 
@@ -191,14 +191,14 @@ def issue_and_show(
     try:
         with transaction.atomic():
             form.consume_token()
-            key, text = issue()
+            key, plaintext = issue()
     except AlreadySubmitted:
         return _already_shown(request, keys, existing.order_by("-pk").first(), list_route)
     except PortalError as error:
         add_action_errors(form, error, field_names)
         return None
     close_url = reverse(keys.name, args=[request.organization.slug, key.public_id])
-    context = {**keys.view_models.secret_context(key, text), "close_url": close_url}
+    context = {**keys.view_models.secret_context(key, plaintext), "close_url": close_url}
     return one_time_secret_response(request, f"{keys.section}/reveal.html", context)
 
 

@@ -84,13 +84,13 @@ def self_issued_successors(key: Key) -> list[Key]:
         newest = successor
         if newest.created_by_id in creators:
             creators.add(newest.public_id)
-            found += [] if newest.has_ended else [newest]
+            found += [] if newest.is_revoked_or_expired else [newest]
     return found
 
 
 def require_changeable(key: SecretKey) -> None:
     """Raise Conflict for a key that is revoked or expired."""
-    if why := STATUSES[key.status].final:
+    if why := STATUSES[key.status].change_error:
         raise Conflict(why)
 
 
@@ -114,7 +114,7 @@ def change(
     changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
     if wanted.sets:
         changes["reason"] = [None, reason]
-    audit.record_change(actor, f"{KEY_KINDS[key.key_prefix].kind}.{wanted.done}", key, changes)
+    audit.record_change(actor, f"{KEY_KINDS[key.key_prefix].kind}.{wanted.audit_verb}", key, changes)
     return True
 
 
@@ -154,7 +154,7 @@ def _change(key: SecretKey, actor: Actor, reason: str, field: str, at: datetime 
     return bool(changed)
 
 
-def replace(
+def rotate(
     key: Key, *, actor: Actor, overlap: timedelta, expires_at: datetime | None, **changed: Any
 ) -> tuple[Key, str]:
     """Rotate a key and record it: issue a successor with the same settings; the old key expires after the overlap.
@@ -172,13 +172,13 @@ def replace(
     _begin_overlap(key, min(now + overlap, key.expires_at or now + overlap), actor, now)
     copied = {name: getattr(key, name) for name in key.copied_fields()}
     values = {**copied, **changed, "organization_id": key.organization_id, "budget_id": key.budget_id}
-    successor, text = issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
+    successor, plaintext = issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
     changes = {
         "replaced_by": [None, successor.public_id],
         "expires_at": [before, format_timestamp(key.expires_at)],
     }
     audit.record_change(actor, f"{KEY_KINDS[key.key_prefix].kind}.rotated", key, changes)
-    return successor, text
+    return successor, plaintext
 
 
 def _begin_overlap(key: SecretKey, expires_at: datetime, actor: Actor, now: datetime) -> None:

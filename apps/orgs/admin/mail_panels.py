@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from apps.audit.operator_admin import Line, Panel, changelist_url, local_time_text, table
+from apps.audit.operator_admin import Panel, SummaryLine, changelist_url, local_time_text, table
 from apps.orgs.mail.jobs import MAX_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
 from apps.orgs.models.mail import MEMBERSHIP_OFFER
@@ -48,7 +48,7 @@ def mail_title(mail: OutgoingMail) -> str:
     return mail.subject or str(LINK_PURPOSES.get(mail.template, mail.template))
 
 
-def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
+def describe_delivery(mail: OutgoingMail) -> Sequence[SummaryLine]:
     """Return the lines that explain the delivery state of a mail."""
     params = {
         "at": local_time_text(mail.sent_at),
@@ -61,15 +61,17 @@ def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
     state = state_of(mail)
     if state == MailState.SENT:
         return [
-            Line("ok", _("The mail server accepted it on %(at)s. Its response: %(answer)s") % params),
-            Line("info", _("What happened to it afterward is in the mail server's log. Check the spam folder, too.")),
+            SummaryLine("ok", _("The mail server accepted it on %(at)s. Its response: %(answer)s") % params),
+            SummaryLine(
+                "info", _("What happened to it afterward is in the mail server's log. Check the spam folder, too.")
+            ),
         ]
     if state == MailState.FAILED:
-        return [Line("bad", _("Failed permanently after %(n)s attempts. Last error: %(error)s") % params)]
+        return [SummaryLine("bad", _("Failed permanently after %(n)s attempts. Last error: %(error)s") % params)]
     if mail.attempts:
         text = _("Not sent yet. Attempt %(n)s of %(most)s failed: %(error)s. Next attempt on %(next)s.")
-        return [Line("warn", text % params)]
-    return [Line("info", _("Waiting for a worker, due on %(next)s.") % params)]
+        return [SummaryLine("warn", text % params)]
+    return [SummaryLine("info", _("Waiting for a worker, due on %(next)s.") % params)]
 
 
 def mails_to(address: str, exclude: OutgoingMail | None = None) -> Panel:

@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit.operator_admin import (
     AuditedAdmin,
-    Line,
     Panel,
     ReadOnlyAdmin,
-    of_organization,
+    SummaryLine,
     operator_of,
+    organization_panels,
     table,
 )
 from apps.base.actor import Actor
@@ -47,9 +47,9 @@ class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
     form = OrganizationAdminForm
     list_display = ("name", "slug", "status", "created_at", "closed_at", "kept_until")
     list_filter = ("status",)
-    search_fields = ("id", "slug^", "name~")
-    found_by = search_fields
-    found_columns = ("name", "slug", "status", "created_at")
+    search_fields = ("id", "slug__startswith", "name__icontains")
+    global_search_fields = search_fields
+    global_search_columns = ("name", "slug", "status", "created_at")
     fields = (
         *("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "leak_policy"),
         *("longest_key_days", "two_step_required"),
@@ -60,7 +60,7 @@ class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
 
     def panels(self, row: Organization) -> Sequence[Panel]:
         """Return the newest related objects of each kind, with links to all of them."""
-        return of_organization(row)
+        return organization_panels(row)
 
     def has_add_permission(self, request: Any) -> bool:
         """Return False: `manage.py create_organization` creates an organization together with its owner."""
@@ -98,9 +98,9 @@ class UserAdmin(ReadOnlyAdmin):
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
     list_filter = ("is_staff", "is_active")
-    search_fields = ("id", "member", "email^")
-    found_by = search_fields
-    found_columns = ("email", "name", "is_active", "last_login")
+    search_fields = ("id", "member", "email__startswith")
+    global_search_fields = search_fields
+    global_search_columns = ("email", "name", "is_active", "last_login")
     fields = (
         *("email", "name", "language", "is_active", "is_staff", "last_login", "created_at", "addresses"),
         *("second_steps", "sessions", "organizations"),
@@ -147,7 +147,7 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_select_related = ("user", "organization")
     list_filter = ("role",)
     search_fields = ("organization", "user", "member", "user__email")
-    of_organization = ()
+    organization_columns = ()
     fields = (*list_display, "declined_mail")
 
     @admin.display(description=_("declined mail"))
@@ -164,8 +164,8 @@ class InvitationAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("status",)
     search_fields = ("email", "organization__slug")
-    found_by = ("id", "email")
-    of_organization = ()
+    global_search_fields = ("id", "email")
+    organization_columns = ()
     fields = ("email", "organization", "role", "status", "created_at", "expires_at", "closed_at", "invited_by_label")
 
 
@@ -175,8 +175,8 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     list_display = ("created_at", "to", "title", "state", "sent_at", "server_response")
     search_fields = ("id", "to")
-    found_by = ("to",)
-    found_columns = mail_panels.MAIL_COLUMNS
+    global_search_fields = ("to",)
+    global_search_columns = mail_panels.MAIL_COLUMNS
     fields = (
         *("to", "title", "state", "created_at", "sent_at", "server_answer", "attempts", "next_attempt_at"),
         "last_error",
@@ -197,7 +197,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         """Return the mail server's last response."""
         return mail.last_error or mail.server_answer
 
-    def summary_lines(self, row: OutgoingMail) -> Sequence[Line]:
+    def summary_lines(self, row: OutgoingMail) -> Sequence[SummaryLine]:
         """Return the lines that explain the delivery state."""
         return mail_panels.describe_delivery(row)
 

@@ -65,13 +65,13 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
         activation_limit=app_rules.check_limit(new.activation_limit),
         inactive_after_days=app_rules.check_inactive_days(new.inactive_after_days),
     )
-    key, text = transitions.issue(SdkKey, actor=actor, pool=pool, **values)
+    key, plaintext = transitions.issue(SdkKey, actor=actor, pool=pool, **values)
     changes = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
     changes["activation_limit"] = [None, pool.activation_limit]
     changes["inactive_after_days"] = [None, pool.inactive_after_days]
     audit.record_change(actor, "sdk_key.created", key, changes)
     publish_event(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
-    return key, text
+    return key, plaintext
 
 
 def lock_key_and_pool(actor: Actor, key_id: str) -> SdkKey:
@@ -156,7 +156,7 @@ def rotate_sdk_key(
     key = lock_key_and_pool(actor, key_id)
     expected.check(key.version)
     expires_at = app_rules.expiry_of_successor(key)
-    return transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
+    return transitions.rotate(key, actor=actor, overlap=overlap, expires_at=expires_at)
 
 
 @transaction.atomic
@@ -191,13 +191,13 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     dedupe_key = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
     if notices.was_notified(organization_id=key.organization_id, dedupe_key=dedupe_key):
         return False
-    consequence = NO_CONSEQUENCE if key.has_ended else str(key.organization.leak_policy)
+    consequence = NO_CONSEQUENCE if key.is_revoked_or_expired else str(key.organization.leak_policy)
     audit.record_change(actor, "sdk_key.leaked", key, {"where": [None, where], "consequence": [None, consequence]})
     if consequence in CHANGES:
         change_sdk_key(consequence, actor=actor, key_id=key.public_id, reason=LEAK_REASON)
     notices.notify(
         organization_id=key.organization_id,
-        kind=f"sdk_key.leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "sdk_key.leaked",
+        kind=f"sdk_key.leaked_{CHANGES[consequence].audit_verb}" if consequence in CHANGES else "sdk_key.leaked",
         dedupe_key=dedupe_key,
         severity=Severity.BAD,
         params={"name": key.name, "mask": key.mask, "where": where or "–"},
@@ -210,15 +210,16 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     return True
 
 
-def find_created(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
+def find_descendants(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
     """Return the keys that these users or keys created, also by rotation."""
     rows = SdkKey.objects.filter(organization_id=organization_id, created_by_id__in=creators)
     return [
-        describe("sdk_key", key, name=key.name, status=str(key.status), is_active=not key.has_ended) for key in rows
+        describe("sdk_key", key, name=key.name, status=str(key.status), is_active=not key.is_revoked_or_expired)
+        for key in rows
     ]
 
 
-def end_created(*, actor: Actor, id: str, reason: str) -> None:
+def revoke_descendant(*, actor: Actor, id: str, reason: str) -> None:
     """Revoke a key by its public id."""
     revoke_sdk_key(actor=actor, key_id=id, reason=reason)
 

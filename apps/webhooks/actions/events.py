@@ -53,7 +53,7 @@ def _event_to_publish(
     actor: Actor, event_type: str, data: Any, client_id: str | None, organization: str | None
 ) -> dict[str, Any]:
     actor.require(Permission.EVENTS_WRITE)
-    is_platform = actor.bounds is not None and actor.bounds.key_type == PLATFORM
+    is_platform = actor.grant_limits is not None and actor.grant_limits.key_type == PLATFORM
     owner = _organization_to_publish_for(actor, is_platform, organization)
     row = EventType.objects.filter(name=event_type).first()
     if row is None:

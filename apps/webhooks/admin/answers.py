@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from apps.audit.operator_admin import Cell, Line, Panel, change_url, changelist_url, local_time_text, table
+from apps.audit.operator_admin import Cell, Panel, SummaryLine, change_url, changelist_url, local_time_text, table
 from apps.webhooks.models import (
     Delivery,
     DeliveryStatus,
@@ -33,7 +33,7 @@ DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result
 # A delivery
 
 
-def explain_delivery(delivery: Delivery) -> Iterator[Line]:
+def explain_delivery(delivery: Delivery) -> Iterator[SummaryLine]:
     """Explain the state of a delivery and its next step."""
     params = {
         "attempts": delivery.attempt_count,
@@ -42,34 +42,40 @@ def explain_delivery(delivery: Delivery) -> Iterator[Line]:
         "next": local_time_text(delivery.next_attempt_at),
     }
     if delivery.status == DeliveryStatus.SUCCEEDED:
-        yield Line("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % params)
+        yield SummaryLine("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % params)
     elif delivery.status == DeliveryStatus.EXHAUSTED:
-        yield Line("bad", _("Failed permanently on %(at)s. Attempts: %(attempts)s. Last result: %(result)s.") % params)
+        yield SummaryLine(
+            "bad", _("Failed permanently on %(at)s. Attempts: %(attempts)s. Last result: %(result)s.") % params
+        )
     elif delivery.status == DeliveryStatus.DROPPED:
-        yield Line("bad", _("Discarded on %(at)s: the endpoint was deleted, or held events were discarded.") % params)
+        yield SummaryLine(
+            "bad", _("Discarded on %(at)s: the endpoint was deleted, or held events were discarded.") % params
+        )
     elif delivery.status == DeliveryStatus.HELD:
-        yield Line("warn", _("On hold: it is sent once the endpoint is enabled and the organization is active."))
+        yield SummaryLine("warn", _("On hold: it is sent once the endpoint is enabled and the organization is active."))
     elif delivery.status == DeliveryStatus.SENDING:
-        yield Line("info", _("A worker is sending it now."))
+        yield SummaryLine("info", _("A worker is sending it now."))
     else:
         yield from _explain_pending(delivery, params)
     last = delivery.attempts.order_by("-number").only("error", "status_code", "hint").first()
     if last is not None and last.error and delivery.status != DeliveryStatus.SUCCEEDED:
         advice = what_to_try(last.error, last.status_code, last.hint)
-        yield Line("info", _("For the customer: %(advice)s") % {"advice": advice})
+        yield SummaryLine("info", _("For the customer: %(advice)s") % {"advice": advice})
     if delivery.status != DeliveryStatus.SUCCEEDED:
         yield from (line for line in explain_endpoint(delivery.endpoint) if line.tone in ("bad", "warn"))
 
 
-def _explain_pending(delivery: Delivery, params: dict[str, Any]) -> Iterator[Line]:
+def _explain_pending(delivery: Delivery, params: dict[str, Any]) -> Iterator[SummaryLine]:
     if delivery.attempt_count:
         why = NEXT_REASONS.get(delivery.next_attempt_reason, NEXT_REASONS["retry"])
         text = _("Attempts: %(attempts)s. Last result: %(result)s. Next attempt on %(next)s, %(why)s.")
-        yield Line("warn", text % {**params, "why": why})
+        yield SummaryLine("warn", text % {**params, "why": why})
     else:
-        yield Line("info", _("Waiting for its first attempt, due on %(next)s.") % params)
+        yield SummaryLine("info", _("Waiting for its first attempt, due on %(next)s.") % params)
     if delivery.next_attempt_at and delivery.next_attempt_at < timezone.now() - LATE:
-        yield Line("bad", _("That is past: no worker has taken it yet."), changelist_url(WorkerBeat), _("Workers"))
+        yield SummaryLine(
+            "bad", _("That is past: no worker has taken it yet."), changelist_url(WorkerBeat), _("Workers")
+        )
 
 
 def result_of(error: str, status_code: int | None) -> str:
@@ -88,20 +94,20 @@ def attempts_of(delivery: Delivery) -> Panel:
 # An event
 
 
-def explain_event(event: Event) -> Iterator[Line]:
+def explain_event(event: Event) -> Iterator[SummaryLine]:
     """Explain how many endpoints an event matched, and whether all of its deliveries exist."""
     if event.test:
-        yield Line("info", _("A test: it was sent to one endpoint only."))
+        yield SummaryLine("info", _("A test: it was sent to one endpoint only."))
     elif not event.match_count:
         text = _("No endpoint was subscribed to %(type)s when it was published, so nobody got it.")
-        yield Line("bad", text % {"type": event.type})
+        yield SummaryLine("bad", text % {"type": event.type})
     else:
         text = ngettext("It matched %(n)s endpoint.", "It matched %(n)s endpoints.", event.match_count)
-        yield Line("ok", text % {"n": event.match_count})
+        yield SummaryLine("ok", text % {"n": event.match_count})
     missing = FanOutBatch.objects.filter(event=event).aggregate(size=Sum("size"))["size"]
     if missing:
         text = _("Deliveries that workers still have to create: %(n)s.")
-        yield Line("warn", text % {"n": missing}, changelist_url(WorkerBeat), _("Workers"))
+        yield SummaryLine("warn", text % {"n": missing}, changelist_url(WorkerBeat), _("Workers"))
 
 
 def deliveries_of(event: Event) -> Panel:
@@ -153,31 +159,31 @@ def why_not_sent(event: Event, endpoint: Endpoint) -> str:
 # An endpoint
 
 
-def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
+def explain_endpoint(endpoint: Endpoint) -> Iterator[SummaryLine]:
     """Explain whether an endpoint receives its deliveries, and why not."""
     name, page = endpoint.shown_url, change_url(endpoint)
     if endpoint.deleted_at:
-        yield Line(
+        yield SummaryLine(
             "bad", _("The endpoint was deleted on %(at)s.") % {"at": local_time_text(endpoint.deleted_at)}, page, name
         )
     elif endpoint.status == EndpointStatus.DISABLED:
         why = DISABLED_REASONS.get(endpoint.disabled_reason, endpoint.disabled_reason)
         params = {"at": local_time_text(endpoint.disabled_at), "why": why}
-        yield Line("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % params, page, name)
+        yield SummaryLine("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % params, page, name)
     elif endpoint.status == EndpointStatus.PAUSED:
         params = {"at": local_time_text(endpoint.paused_at), "who": endpoint.paused_by or "–"}
         text = _("The endpoint was paused on %(at)s by %(who)s. Its events are on hold.")
-        yield Line("warn", text % params, page, name)
+        yield SummaryLine("warn", text % params, page, name)
     elif endpoint.health == EndpointHealth.FAILING:
         params = {"since": local_time_text(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
         text = _("The endpoint has been failing since %(since)s. Failures in a row: %(n)s.")
-        yield Line("warn", text % params, page, name)
+        yield SummaryLine("warn", text % params, page, name)
     else:
-        yield Line("ok", _("The endpoint is enabled and healthy."))
+        yield SummaryLine("ok", _("The endpoint is enabled and healthy."))
     organization = endpoint.organization
     if organization.status != "active":
         text = _("The organization isn't active, so its events are on hold.")
-        yield Line("bad", text, change_url(organization), str(organization))
+        yield SummaryLine("bad", text, change_url(organization), str(organization))
 
 
 def state_of(endpoint: Endpoint) -> str:

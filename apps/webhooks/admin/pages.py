@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.operator_admin import AuditedAdmin, Line, Panel, ReadOnlyAdmin
+from apps.audit.operator_admin import AuditedAdmin, Panel, ReadOnlyAdmin, SummaryLine
 from apps.base.crypto.encrypted_fields import CannotDecrypt
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.notices.admin import notices_about
@@ -46,7 +46,7 @@ class EventTypeAdmin(AuditedAdmin):
     fixed_fields = ("name",)  # endpoints are subscribed by it
     list_display = ("name", "origin", "description", "is_deprecated", "deprecated_at", "replaced_by")
     list_filter = ("origin", "is_deprecated")
-    search_fields = ("name~", "description~")
+    search_fields = ("name__icontains", "description__icontains")
     ordering = ("name",)
     readonly_fields = ("origin",)
     fields = (
@@ -78,16 +78,16 @@ class EndpointAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("status", "health")
     search_fields = ("id", "organization")
-    found_by = ("id",)
-    found_columns = ("shown_url", "organization", "status", "health", "created_at")
-    of_organization = ("shown_url", "status", "health", "last_success_at")
+    global_search_fields = ("id",)
+    global_search_columns = ("shown_url", "organization", "status", "health", "created_at")
+    organization_columns = ("shown_url", "status", "health", "last_success_at")
     fields = (
         *("public_id", "shown_url", "organization", "description", "event_types", "header_names", "status", "health"),
         *("disabled_reason", "disabled_at", "deleted_at", "rate_limit_per_second", "max_in_flight"),
         *("failures_in_a_row", "failing_since", "last_success_at", "created_at"),
     )
 
-    def summary_lines(self, row: Endpoint) -> Sequence[Line]:
+    def summary_lines(self, row: Endpoint) -> Sequence[SummaryLine]:
         return list(answers.explain_endpoint(row))
 
     def panels(self, row: Endpoint) -> Sequence[Panel]:
@@ -135,11 +135,11 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("test",)
     search_fields = ("id", "organization")
-    found_by = ("id",)
-    of_organization = ()
+    global_search_fields = ("id",)
+    organization_columns = ()
     fields = ("public_id", "type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
 
-    def summary_lines(self, row: Event) -> Sequence[Line]:
+    def summary_lines(self, row: Event) -> Sequence[SummaryLine]:
         return list(answers.explain_event(row))
 
     def panels(self, row: Event) -> Sequence[Panel]:
@@ -152,9 +152,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_select_related = ("organization", "endpoint")
     list_filter = ("status", "test")
     search_fields = ("id", "organization", "endpoint", "event")
-    found_by = ("id",)
-    found_columns = ("public_id", "event_type", "organization", "status", "created_at")
-    of_organization = ("public_id", "event_type", "endpoint", "status", "created_at")
+    global_search_fields = ("id",)
+    global_search_columns = ("public_id", "event_type", "organization", "status", "created_at")
+    organization_columns = ("public_id", "event_type", "endpoint", "status", "created_at")
     fields = (
         *(
             "public_id",
@@ -175,7 +175,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def last_result(self, delivery: Delivery) -> str:
         return answers.result_of(delivery.last_error, delivery.last_status_code)
 
-    def summary_lines(self, row: Delivery) -> Sequence[Line]:
+    def summary_lines(self, row: Delivery) -> Sequence[SummaryLine]:
         return list(answers.explain_delivery(row))
 
     def panels(self, row: Delivery) -> Sequence[Panel]:
@@ -189,8 +189,8 @@ class AttemptAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "organization", "delivery_id", "number", "status_code", "error", "duration_ms")
     list_select_related = ("organization",)
     search_fields = ("id", "organization", "delivery")
-    found_by = ("id",)
-    found_columns = ("started_at", "organization", "result", "number")
+    global_search_fields = ("id",)
+    global_search_columns = ("started_at", "organization", "result", "number")
     fields = (
         *("started_at", "finished_at", "organization", "delivery", "number", "status_code", "error", "hint", "address"),
         *("duration_ms", "timings_ms", "truncated"),
@@ -209,7 +209,8 @@ class AttemptAdmin(ReadOnlyAdmin):
 class AttemptHourAdmin(ReadOnlyAdmin):
     list_display = ("hour", "organization", "endpoint", "succeeded", "failed")
     list_select_related = ("organization", "endpoint")
-    search_fields = ("organization@hour", "endpoint@hour")
+    search_fields = ("organization", "endpoint")
+    search_newest_by = "hour"
 
 
 @admin.register(ReplayJob)
@@ -218,7 +219,7 @@ class ReplayJobAdmin(ReadOnlyAdmin):
     list_select_related = ("organization", "endpoint")
     list_filter = ("status",)
     search_fields = ("id", "organization")
-    found_by = ("id",)
+    global_search_fields = ("id",)
     fields = (
         *list_display,
         *("since", "until", "statuses", "event_types", "rate_per_second", "created_by_label", "finished_at"),

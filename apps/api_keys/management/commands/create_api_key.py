@@ -41,7 +41,7 @@ class Command(PortalCommand):
         scopes = split_list(options["scopes"])
         catalogue = frozenset(Scope.objects.values_list("name", flat=True))
         check_choices("--scopes", scopes, types[options["type"]].allowed_scopes(catalogue))
-        key, text = actions.create_key(
+        key, plaintext = actions.create_key(
             actor=actor,
             name=options["name"],
             key_type=options["type"],
@@ -52,7 +52,7 @@ class Command(PortalCommand):
         )
         return {
             "id": key.public_id,
-            "key": text,
+            "key": plaintext,
             "mask": key.mask,
             "type": key.key_type.name,
             "scopes": key.scopes,

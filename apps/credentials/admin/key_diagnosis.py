@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from apps.audit.models import ApiCall, LastUse, RefusedCalls
 from apps.audit.operator_admin import (
     Cell,
-    Line,
     Panel,
+    SummaryLine,
     change_url,
     changelist_url,
     limit_to_newest,
@@ -30,28 +30,30 @@ MAX_SEARCHED = 1_000
 COLUMNS = ("at", "method", "route", "status", "code", "address")
 
 
-def summary_lines(key: SecretKey) -> Sequence[Line]:
+def summary_lines(key: SecretKey) -> Sequence[SummaryLine]:
     """Return whether the key works now, in the order of the gate's checks, and which restrictions apply."""
     row = KEY_KINDS[key.key_prefix].rows.get(key.key_id)
     refused = list(_refusals(key, row)) if row else []
-    works = [] if refused else [Line("ok", _("The key works."))]
+    works = [] if refused else [SummaryLine("ok", _("The key works."))]
     return [*works, *refused, *(_restrictions(row) if row else ()), _last_use(key), *_rotation_links(key)]
 
 
-def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
+def _refusals(key: SecretKey, row: KeyRow) -> Iterator[SummaryLine]:
     """Return the reasons why the gate refuses every request, with the error codes."""
     refusal = row.refusal(time.time())
     if refusal is not None:
         text = str(refusal.admin_text) % {"at": local_time_text(key.expires_at)}
-        yield Line("bad", text + (_changed_by_text(key) if refusal.names_author else ""))
+        yield SummaryLine("bad", text + (_changed_by_text(key) if refusal.shows_changed_by else ""))
     if row.organization_status == SUSPENDED:
         text = _("The organization is suspended, so requests get 403 organization_suspended.")
-        yield Line("bad", text, change_url(key.organization), row.organization_name)
+        yield SummaryLine("bad", text, change_url(key.organization), row.organization_name)
     if row.organization_status == CLOSED:
         text = _("The organization is closed, so requests get 403 organization_suspended.")
-        yield Line("bad", text, change_url(key.organization), row.organization_name)
+        yield SummaryLine("bad", text, change_url(key.organization), row.organization_name)
     if row.is_type_disabled:
-        yield Line("bad", _("Keys of this type are turned off for the organization, so requests get 403 forbidden."))
+        yield SummaryLine(
+            "bad", _("Keys of this type are turned off for the organization, so requests get 403 forbidden.")
+        )
 
 
 def _changed_by_text(key: SecretKey) -> str:
@@ -64,33 +66,33 @@ def _changed_by_text(key: SecretKey) -> str:
     return " " + (_("By %(who)s on %(at)s: %(why)s") if key.status_reason else _("By %(who)s on %(at)s.")) % facts
 
 
-def _restrictions(row: KeyRow) -> Iterator[Line]:
+def _restrictions(row: KeyRow) -> Iterator[SummaryLine]:
     """Return the reasons why the gate refuses some requests of a working key."""
     if row.restriction is not None:
-        yield Line("warn", row.restriction.admin_text)
+        yield SummaryLine("warn", row.restriction.admin_text)
     if row.networks:
         text = _("Only from %(networks)s. Requests from elsewhere get 403 ip_not_allowed.")
-        yield Line("info", text % {"networks": ", ".join(row.networks)})
+        yield SummaryLine("info", text % {"networks": ", ".join(row.networks)})
     if row.disabled_scopes:
         text = _("Scopes turned off for the organization: %(scopes)s. They get 403 insufficient_scope.")
-        yield Line("warn", text % {"scopes": ", ".join(sorted(row.disabled_scopes))})
+        yield SummaryLine("warn", text % {"scopes": ", ".join(sorted(row.disabled_scopes))})
 
 
-def _last_use(key: SecretKey) -> Line:
+def _last_use(key: SecretKey) -> SummaryLine:
     use = LastUse.objects.filter(pk=key.pk).first()
     if use is None:
-        return Line("info", _("Never used: no request with it was accepted."))
+        return SummaryLine("info", _("Never used: no request with it was accepted."))
     facts = {"at": local_time_text(use.at), "address": use.address or "–"}
-    return Line("info", _("Last accepted request: %(at)s, from %(address)s.") % facts)
+    return SummaryLine("info", _("Last accepted request: %(at)s, from %(address)s.") % facts)
 
 
-def _rotation_links(key: SecretKey) -> Iterator[Line]:
+def _rotation_links(key: SecretKey) -> Iterator[SummaryLine]:
     """Return links to the successor and the predecessor."""
     successor = getattr(key, "replaced_by", None)
     if successor is not None:
-        yield Line("info", _("Rotated. Replaced by:"), change_url(successor), str(successor))
+        yield SummaryLine("info", _("Rotated. Replaced by:"), change_url(successor), str(successor))
     if key.replaces is not None:
-        yield Line("info", _("Replaces:"), change_url(key.replaces), str(key.replaces))
+        yield SummaryLine("info", _("Replaces:"), change_url(key.replaces), str(key.replaces))
 
 
 def panels(key: SecretKey) -> Sequence[Panel]:
