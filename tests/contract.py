@@ -52,7 +52,7 @@ class Contract:
         """What answers a path or a method that is not there: an error of the one shape."""
         if status < 400:
             return None
-        error = {"$ref": "#/components/schemas/Error"}
+        error = {"$ref": "#/components/schemas/ErrorResponse"}
         names = (
             "X-Request-ID",
             *{401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(status, ()),

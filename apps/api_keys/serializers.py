@@ -12,7 +12,6 @@ from apps.base.actor import Actor
 from apps.base.rest.fields import (
     SECRET_INPUT,
     Choice,
-    Constant,
     Id,
     IPAddress,
     ListOf,
@@ -28,9 +27,9 @@ from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
 from apps.credentials import key_status
 from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.gate.key_rows import KeyRow, to_datetime
-from apps.credentials.gate.rate_limits import WindowState
 from apps.credentials.serializers import KeySerializer, NewKeyBody, ReasonBody, lifetime_from
 
+VALID = "valid"
 # What the check of a key answers where the key is not good for the call.
 INVALID_CODES = (
     *("invalid_api_key", *key_status.ERROR_CODES),
@@ -132,35 +131,35 @@ class MeSerializer(ResponseSerializer):
     limits = ListOf(Nested(WindowSerializer), "Its rate limits after this call.", source="states")
 
 
-class ValidKeySerializer(ResponseSerializer):
-    """A key that is good for the call."""
+class KeyVerificationSerializer(ResponseSerializer):
+    """The result of checking a key. Context: ``code``."""
 
-    valid = Constant(True, "The key is good for the call.")
-    code = Constant("valid", "The result as a word.")
-    key = Nested(CallingKeySerializer, "The key.")
-    organization = Nested(OrganizationNameSerializer, "The key's organization.", source="key")
-    subject = ApiKeySerializer.field("subject", source="key.subject")
-    limits = ListOf(Nested(WindowSerializer), "Its rate limits after this call.", source="states")
+    @computed(StrictBoolean("Whether the key is good for the call.", example=True))
+    def valid(self, _result: KeyCheckResult) -> bool:
+        return bool(self.context["code"] == VALID)
 
-
-class InvalidKeySerializer(ResponseSerializer):
-    """A key that is not good for the call. Context: ``code``."""
-
-    valid = Constant(False, "The key is not good for the call.")
-
-    @computed(Choice(INVALID_CODES, "Why, as a word that does not change."))
+    @computed(Choice((VALID, *INVALID_CODES), "The result as a word that does not change."))
     def code(self, _result: KeyCheckResult) -> str:
         return str(self.context["code"])
 
-    @computed(ListOf(Nested(WindowSerializer), "Its rate limits, where the key is known.", required=False))
-    def limits(self, result: KeyCheckResult) -> tuple[WindowState, ...] | None:
-        return result.states or None
+    key = Nested(CallingKeySerializer, "The key, where it is good for the call.", required=False)
+    organization = Nested(
+        OrganizationNameSerializer,
+        "The key's organization, where it is good for the call.",
+        source="key",
+        required=False,
+    )
+    subject = ApiKeySerializer.field("subject", source="key.subject", required=False)
+    limits = ListOf(
+        Nested(WindowSerializer), "The key's rate limits, where it is known.", source="states", required=False
+    )
 
-
-class KeyVerificationSerializer(ResponseSerializer):
-    """The result of checking a key."""
-
-    variants = (ValidKeySerializer, InvalidKeySerializer)
+    def to_representation(self, instance: KeyCheckResult) -> dict[str, Any]:
+        """Return the result; of a key that is not good only the rate limits, and those only of a key that is known."""
+        if self.context["code"] == VALID:
+            return {"subject": None, **super().to_representation(instance)}
+        limits = {"limits": WindowSerializer.write_all(instance.states)} if instance.states else {}
+        return {"valid": False, "code": str(self.context["code"]), **limits}
 
 
 # Bodies

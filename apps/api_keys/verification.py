@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.api_keys.models import Scope
-from apps.api_keys.serializers import InvalidKeySerializer, ValidKeySerializer
+from apps.api_keys.serializers import VALID, KeyVerificationSerializer
 from apps.audit.calls.recording import record_additional_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
@@ -19,7 +19,6 @@ from apps.orgs.lookups import platform_pk
 
 API_KEY_PREFIX = "ipk_"
 ROUTE = "/v1/api-keys/verify"
-VALID = "valid"
 # Status of the verified key's request, for its usage figures; 401 for any other code.
 STATUSES = {
     VALID: 200,
@@ -40,13 +39,13 @@ def verify(
     organizations and SDK keys are unknown.
     """
     if not key.strip().startswith(API_KEY_PREFIX):
-        return InvalidKeySerializer.write(KeyCheckResult(), code=key_check.invalid_key_error().code)
+        return KeyVerificationSerializer.write(KeyCheckResult(), code=key_check.invalid_key_error().code)
     result = key_check.check(key.strip(), ip or "", cost, organization_id=_visible_organization(request))
     code = _code(result, scopes or ())
     if result.key is None:
-        return InvalidKeySerializer.write(KeyCheckResult(), code=code)
+        return KeyVerificationSerializer.write(KeyCheckResult(), code=code)
     _count(request, result.key, code, scopes or (), ip or "")
-    return ValidKeySerializer.write(result) if code == VALID else InvalidKeySerializer.write(result, code=code)
+    return KeyVerificationSerializer.write(result, code=code)
 
 
 def _visible_organization(request: ApiRequest) -> uuid.UUID | None:

@@ -26,11 +26,11 @@ from apps.orgs.serializers import (
     InvitationSerializer,
     SingleUserSerializer,
     UpdateUserBody,
+    UserResultSerializer,
     UserRow,
     UserSerializer,
     prepare_new_user,
     validate_each,
-    write_result,
 )
 
 
@@ -70,7 +70,9 @@ class UserBatch(PortalView):
         items = self.validated(request, CreateUsersBody, prepare=validate_each)["users"]
         valid = [item for item in items if isinstance(item, NewUser)]
         created = iter(users.create_users(actor=request.actor, users=valid))
-        results = [write_result(next(created) if isinstance(item, NewUser) else item) for item in items]
+        outcomes = [next(created) if isinstance(item, NewUser) else item for item in items]
+        rows = [UserRow.of(each) if isinstance(each, Membership) else each for each in outcomes]
+        results = UserResultSerializer.write_all(rows)
         is_complete = all(result["status"] == 201 for result in results)
         return Response({"results": results}, status=200 if is_complete else 207)
 

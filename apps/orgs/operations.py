@@ -11,7 +11,6 @@ from apps.orgs.serializers import (
     SingleUserSerializer,
     UpdateUserBody,
     UserBatchResultSerializer,
-    UserBatchSerializer,
     UserSerializer,
 )
 
@@ -39,7 +38,7 @@ CREATE_USERS = Operation(
     "createUsers",
     "Make up to 100 viewers; a bad one does not undo the others.",
     {
-        200: ResponseSpec("All users were made.", UserBatchSerializer),
+        200: ResponseSpec("All users were made.", UserBatchResultSerializer),
         207: ResponseSpec("Some users were made; each result says what became of it.", UserBatchResultSerializer),
     },
     CreateUsersBody,

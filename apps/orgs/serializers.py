@@ -14,12 +14,12 @@ from apps.base.rest.fields import (
     SECRET_INPUT,
     AnyObject,
     Choice,
-    Constant,
     Email,
     Id,
     ListOf,
     Nested,
     PlainText,
+    Schema,
     StrictInteger,
     StrictString,
     Timestamp,
@@ -32,6 +32,8 @@ from apps.orgs.models import Membership, Role
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 MAX_BATCH_SIZE = 100
+# The messages of one field.
+MESSAGES: Schema = {"type": "array", "items": {"type": "string"}}
 
 
 class UserSerializer(ResponseSerializer):
@@ -58,54 +60,32 @@ class ChangedUserSerializer(ResponseSerializer):
     updated_at = SingleUserSerializer.field("updated_at")
 
 
-class CreatedUserSerializer(ResponseSerializer):
-    """A user of a batch that was created."""
-
-    status = Constant(201, "The status that the user alone would have been answered with.")
-    user = Nested(UserSerializer, "The user.", source="*")
-
-
-class RefusedUserSerializer(ResponseSerializer):
-    """A user of a batch that was refused. The row is an Invalid."""
-
-    status = StrictInteger("The status that the user alone would have been answered with.", example=400, min_value=400)
-
-    @computed(StrictString("What is wrong, as a sentence.", example="email: Enter a valid email address."))
-    def error(self, error: Invalid) -> str:
-        return hide_keys(str(error))
-
-    @computed(
-        AnyObject(
-            "The fields that are wrong, each with its messages.",
-            example={"email": ["Enter a valid email address."]},
-            values={"type": "array", "items": {"type": "string"}},
-            name="fields",
-        )
-    )
-    def fields_(self, error: Invalid) -> dict[str, list[str]]:
-        return redacted_fields(error)
-
-
 class UserResultSerializer(ResponseSerializer):
-    """What became of one user of a batch."""
+    """What became of one user of a batch. The row is a ``UserRow``, or an Invalid."""
 
-    variants = (CreatedUserSerializer, RefusedUserSerializer)
+    @computed(StrictInteger("The status that the user alone would have been answered with.", example=201))
+    def status(self, result: "UserRow | Invalid") -> int:
+        return result.status if isinstance(result, Invalid) else 201
+
+    @computed(Nested(UserSerializer, "The user, where it was created.", required=False))
+    def user(self, result: "UserRow | Invalid") -> "UserRow | None":
+        return None if isinstance(result, Invalid) else result
+
+    @computed(StrictString("What is wrong, as a sentence.", required=False))
+    def error(self, result: "UserRow | Invalid") -> str | None:
+        return hide_keys(str(result)) if isinstance(result, Invalid) else None
+
+    @computed(AnyObject("The fields that are wrong.", name="fields", values=MESSAGES, required=False))
+    def wrong_fields(self, result: "UserRow | Invalid") -> dict[str, list[str]] | None:
+        return redacted_fields(result) if isinstance(result, Invalid) else None
+
+    usual = ["status", "user"]
 
 
 class UserBatchResultSerializer(ResponseSerializer):
     """What became of the users of a batch."""
 
-    results = ListOf(
-        Nested(UserResultSerializer),
-        "The results, in the order of the request.",
-        example=[CreatedUserSerializer.example(), RefusedUserSerializer.example()],
-    )
-
-
-class UserBatchSerializer(ResponseSerializer):
-    """The users of a batch, all of them created."""
-
-    results = ListOf(Nested(CreatedUserSerializer), "The results, in the order of the request.")
+    results = ListOf(Nested(UserResultSerializer), "The results, in the order of the request.")
 
 
 class InvitationSerializer(ResponseSerializer):
@@ -199,13 +179,6 @@ def validate_each(values: dict[str, Any]) -> dict[str, Any]:
 def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:
     """Return the new users, with hashed passwords."""
     return [NewUser(body["name"], body["email"], make_password(body["password"])) for body in bodies]
-
-
-def write_result(result: Membership | Invalid) -> dict[str, Any]:
-    """Return the result of one user of a batch."""
-    if isinstance(result, Membership):
-        return CreatedUserSerializer.write(UserRow.of(result))
-    return RefusedUserSerializer.write(result)
 
 
 class UserRow(NamedTuple):

@@ -52,9 +52,9 @@ def test_a_body_is_told_where_one_is_read(view: type[PortalView], method: str, o
     assert hasattr(view, method.lower())
     assert (operation.body is None) == (method in ("GET", "DELETE"))
     if operation.body is not None:
-        checker = operation.body(data=operation.body_example)
+        checker = operation.body(data=operation.body.example())
         assert checker.is_valid(), checker.errors
-        assert jsonschema_rs.is_valid(whole_schema(operation.body), operation.body_example)
+        assert jsonschema_rs.is_valid(whole_schema(operation.body), operation.body.example())
 
 
 @pytest.mark.parametrize(("view", "method", "operation"), EVERY, ids=named)

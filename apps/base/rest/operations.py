@@ -85,7 +85,7 @@ class Operation:
     """One method of one path.
 
     ``id`` is the name that client generators give it (OpenAPI 3.1, "operationId"), ``summary`` one line of English for
-    the reference. ``body`` is the serializer that the view uses, ``example`` a valid body. ``error_codes``: those that
+    the reference. ``body`` is the serializer that the view uses. ``error_codes``: those that
     only some operations return (``AppliesTo.NAMED``).
     """
 
@@ -93,7 +93,6 @@ class Operation:
     summary: str
     responses: Mapping[int, ResponseSpec]
     body: type[StrictSerializer] | None = None
-    example: Mapping[str, Any] | None = None
     paging: Paging | None = None
     parameters: tuple[Parameter, ...] = ()
     error_codes: tuple[str, ...] = ()
@@ -107,13 +106,6 @@ class Operation:
     idempotent: bool = False
     if_match: bool = False
     heavy: bool = False
-
-    @property
-    def body_example(self) -> Any:
-        """Return the declared example of a body, else the one of its serializer; None if there is no body."""
-        if self.example is not None or self.body is None:
-            return self.example
-        return self.body.example()
 
     @cached_property
     def query_names(self) -> dict[str, bool]:

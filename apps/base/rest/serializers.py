@@ -47,7 +47,7 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
         required = [name for name, field in fields.items() if field.required]
         if required:
             schema["required"] = required
-        return {**schema, "additionalProperties": False} if cls.is_body else schema
+        return {**schema, "additionalProperties": False, "examples": [cls.example()]} if cls.is_body else schema
 
     @classmethod
     def field(cls, name: str, **changes: Any) -> Any:
@@ -87,8 +87,6 @@ class ResponseSerializer(ApiSerializer):
     A field that is not required is left out where its value is None.
     """
 
-    # Other serializers: each object is one of theirs (``variant_of``).
-    variants: ClassVar[tuple[type["ResponseSerializer"], ...]] = ()
     # Of each field: name, function of the row or of serializer and row, whether of both, conversion to JSON.
     _columns: ClassVar[tuple[tuple[str, Callable[..., Any], bool, Converter | None], ...]] = ()
     _omitted_if_none: ClassVar[tuple[str, ...]] = ()
@@ -130,24 +128,8 @@ class ResponseSerializer(ApiSerializer):
         return [serializer.to_representation(row) for row in rows]
 
     @classmethod
-    def schema(cls) -> Schema:
-        """Return the JSON Schema, which refers to the variants if there are any."""
-        if not cls.variants:
-            return super().schema()
-        references = [{"$ref": f"#/components/schemas/{each.schema_name()}"} for each in cls.variants]
-        return {"description": super().schema()["description"], "oneOf": references}
-
-    @classmethod
-    def nested(cls) -> Iterator[type[ApiSerializer]]:
-        """Yield the serializers that the schema refers to."""
-        yield from cls.variants
-        yield from super().nested()
-
-    @classmethod
     def example(cls) -> Any:
-        """Return an example of the object, or of its first variant."""
-        if cls.variants:
-            return cls.variants[0].example()
+        """Return an example of the object, with all of its fields unless ``usual`` names some."""
         names = cls.usual or list(cls._declared_fields)
         return {name: cls._declared_fields[name].example() for name in names}
 

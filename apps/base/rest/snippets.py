@@ -70,7 +70,11 @@ def request_for(operation: Operation, method: str, route: str, callers: tuple[st
     response_type = TEXT if response.media_types else JSON if response.serializer is not None else NO_BODY
     url = (*url_of(route), f"?{urlencode(given)}") if given else url_of(route)
     return SnippetRequest(
-        method, url, (*_credential(callers), *headers), operation.body_example, response_type=response_type
+        method,
+        url,
+        (*_credential(callers), *headers),
+        operation.body.example() if operation.body else None,
+        response_type=response_type,
     )
 
 

@@ -66,7 +66,7 @@ SCHEMES = {
 }
 
 
-class ErrorSerializer(ResponseSerializer):
+class ErrorResponseSerializer(ResponseSerializer):
     """What is wrong with a request. Every error of the API has this form."""
 
     error = StrictString("What is wrong, as a sentence.", example="Not found.")
@@ -121,14 +121,16 @@ def _error_response(codes: list[str], headers: list[str]) -> Schema:
         "description": " · ".join(f"`{code}`" for code in codes),
         "headers": _headers(headers),
         "x-codes": codes,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}},
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}, "examples": examples}
+        },
     }
 
 
 def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> dict[str, Any]:
     """Return the document for these routes of ``/v1`` and these event types."""
     shared = SharedComponents()
-    shared.add(ErrorSerializer)
+    shared.add(ErrorResponseSerializer)
     paths: dict[str, Any] = {}
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]  # what as_view() puts on a function
@@ -231,12 +233,7 @@ def _request_body(operation: Operation, shared: SharedComponents) -> Schema:
     schema = operation.body.schema()
     return {
         "required": bool(schema.get("required") or schema.get("minProperties")),
-        "content": {
-            "application/json": {
-                "schema": shared.add(operation.body),
-                "examples": {"usual": {"value": operation.body_example}},
-            }
-        },
+        "content": {"application/json": {"schema": shared.add(operation.body)}},
     }
 
 

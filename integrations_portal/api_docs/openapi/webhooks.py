@@ -56,8 +56,8 @@ def _payload(event_type: EventType) -> dict[str, Any]:
         "timestamp": schema_of(Timestamp("When the event was accepted.", milliseconds=True), is_body=False),
         "data": {"description": "The event's data.", **_data(event_type)},
     }
-    schema = {"type": "object", "required": list(properties), "properties": properties}
-    return {"schema": schema, "examples": {"sample": {"value": sample}}}
+    schema = {"type": "object", "required": list(properties), "properties": properties, "examples": [sample]}
+    return {"schema": schema}
 
 
 def _data(event_type: EventType) -> Schema:

@@ -191,7 +191,7 @@ def _example_values(
     operation: Operation, examples: Mapping[str, OrganizationExample], secret_names: list[str]
 ) -> dict[str, Any]:
     """Return the operation's example with values of the organization, and blank secrets."""
-    found = dict(operation.body_example or {})
+    found = dict(operation.body.example() if operation.body else {})
     found |= {name: each.value for name, each in examples.items() if each.value is not None and name in found}
     return found | {name: _blank(found[name]) for name in secret_names if name in found}
 

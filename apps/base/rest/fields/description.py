@@ -81,7 +81,8 @@ def schema_of(field: Any, is_body: bool) -> Schema:
     """Return the schema of a field as it stands in an object."""
     schema: Schema = field.type_schema(is_body)
     if field.allow_null:
-        schema = nullable(schema)
+        # Not "oneOf" with a reference: several client generators make nothing of it.
+        schema = nullable(field.schema() if "$ref" in schema else schema)
     if field.help_text:
         schema = {**schema, "description": str(field.help_text)}
     if is_body and field.default is not empty:
@@ -91,8 +92,6 @@ def schema_of(field: Any, is_body: bool) -> Schema:
 
 def nullable(schema: Schema) -> Schema:
     """Return the schema of a value that can also be null."""
-    if "$ref" in schema or "oneOf" in schema:
-        return {"oneOf": [*schema.get("oneOf", (schema,)), {"type": "null"}]}
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     found = {**schema, "type": [*types, "null"]}
     return {**found, "enum": [*found["enum"], None]} if "enum" in found else found

@@ -79,11 +79,11 @@ class AnyObject(Described, serializers.Field[dict[str, Any], Any, Any, Any]):
 
     def type_schema(self, is_body: bool) -> Schema:
         """Describe an object, with the schema of its values if they have one."""
-        return {"type": "object", **({"additionalProperties": self.values} if self.values is not None else {})}
+        return {"type": "object", "additionalProperties": True if self.values is None else self.values}
 
 
 class Nested(Described, serializers.Field[Any, Any, Any, Any]):
-    """An object within an answer; several serializers: one of them, of which the value is a row and a serializer."""
+    """An object within an answer."""
 
     def __init__(self, serializer: Any, help_text: str = "", **options: Any) -> None:
         super().__init__(help_text, **options)
@@ -96,6 +96,11 @@ class Nested(Described, serializers.Field[Any, Any, Any, Any]):
     def type_schema(self, is_body: bool) -> Schema:
         """Refer to the schema of the object."""
         return {"$ref": f"#/components/schemas/{self.serializer.schema_name()}"}
+
+    def schema(self) -> Schema:
+        """Return the schema of the object."""
+        schema: Schema = self.serializer.schema()
+        return schema
 
     def example(self) -> Any:
         """Return the declared example, else the object's."""

@@ -1,7 +1,7 @@
 """Fields with one value: texts, ids, times, numbers and booleans."""
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -206,20 +206,3 @@ class StrictBoolean(Described, serializers.BooleanField):
     def type_schema(self, is_body: bool) -> Schema:
         """Describe a boolean."""
         return {"type": "boolean"}
-
-
-class Constant(Described, serializers.Field[Any, Any, Any, Any]):
-    """A value that tells one variant of an object from another."""
-
-    def __init__(self, value: bool | int | str, help_text: str = "", **options: Any) -> None:
-        super().__init__(help_text, example=value, **options)
-        self.value = value
-
-    def reader(self, name: str) -> Callable[[Any], Any]:
-        """Return the value for every row."""
-        return lambda _row: self.value
-
-    def type_schema(self, is_body: bool) -> Schema:
-        """Describe the one value."""
-        names = {bool: "boolean", int: "integer", str: "string"}
-        return {"type": names[type(self.value)], "const": self.value}
