@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import serializers
 
@@ -79,7 +79,7 @@ class NewApiKeySerializer(ApiKeySerializer):
         )
     )
     def key(self, _key: ApiKey) -> str | None:
-        return self.context.get("secret")
+        return cast(str | None, self.context.get("secret"))
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:

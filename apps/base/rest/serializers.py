@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from rest_framework import serializers
@@ -9,7 +10,7 @@ from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
-from apps.base.rest.fields import Converter, Nested, Schema, schema_of
+from apps.base.rest.fields import WHOLE_ROW, Converter, Nested, Schema, schema_of
 
 
 class NamedFields(serializers.SerializerMetaclass):
@@ -87,30 +88,41 @@ class ResponseSerializer(ApiSerializer):
     A field that is not required is left out where its value is None.
     """
 
-    # Of each field: name, function of the row or of serializer and row, whether of both, conversion to JSON.
-    _columns: ClassVar[tuple[tuple[str, Callable[..., Any], bool, Converter | None], ...]] = ()
+    # Built once per class. The attributes of a row are read in one call: the time of a list is that of its fields.
+    _attributes: ClassVar[tuple[str, ...]] = ()
+    _read_attributes: ClassVar[Callable[[Any], Iterable[Any]]]
+    _computed: ClassVar[tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = ()
+    _conversions: ClassVar[tuple[tuple[str, Converter], ...]] = ()
     _omitted_if_none: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        fields = cls._declared_fields
-        cls._columns = tuple(
-            (
-                name,
-                field.compute or field.reader(name),
-                field.compute is not None,
-                field.converter(),
-            )
-            for name, field in fields.items()
-        )
-        cls._omitted_if_none = tuple(name for name, field in fields.items() if not field.required)
+        fields = cls._declared_fields.items()
+        sources = {name: field.source_of(name) for name, field in fields if field.compute is None}
+        paths = {name: path for name, path in sources.items() if path != WHOLE_ROW}
+        cls._attributes = tuple(paths)
+        cls._read_attributes = _reader(tuple(paths.values()))
+        computed = {name: field.compute for name, field in fields if field.compute is not None}
+        rows = {name: lambda _serializer, row: row for name, path in sources.items() if path == WHOLE_ROW}
+        cls._computed = tuple({**computed, **rows}.items())
+        converters = {name: field.converter() for name, field in fields}
+        cls._conversions = tuple((name, convert) for name, convert in converters.items() if convert is not None)
+        cls._omitted_if_none = tuple(name for name, field in fields if not field.required)
+
+    @property
+    def context(self) -> Any:
+        """What methods know beside the row. DRF's own looks for the outermost serializer each time."""
+        return self._context
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Return the JSON object of a row."""
-        body = {}
-        for name, read, is_method, convert in self._columns:
-            value = read(self, instance) if is_method else read(instance)
-            body[name] = value if convert is None or value is None else convert(value)
+        body: dict[str, Any] = dict.fromkeys(self._declared_fields)
+        body.update(zip(self._attributes, type(self)._read_attributes(instance), strict=True))
+        for name, compute in self._computed:
+            body[name] = compute(self, instance)
+        for name, convert in self._conversions:
+            if body[name] is not None:
+                body[name] = convert(body[name])
         for name in self._omitted_if_none:
             if body[name] is None:
                 del body[name]
@@ -132,6 +144,13 @@ class ResponseSerializer(ApiSerializer):
         """Return an example of the object, with all of its fields unless ``usual`` names some."""
         names = cls.usual or list(cls._declared_fields)
         return {name: cls._declared_fields[name].example() for name in names}
+
+
+def _reader(paths: tuple[str, ...]) -> Callable[[Any], Iterable[Any]]:
+    """Return the function that reads these attributes of a row."""
+    if len(paths) > 1:
+        return attrgetter(*paths)
+    return lambda row: [attrgetter(path)(row) for path in paths]
 
 
 @cache

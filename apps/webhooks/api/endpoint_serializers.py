@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import cast
 
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.rest.fields import (
@@ -82,7 +83,7 @@ class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
         )
     )
     def secret(self, _endpoint: Endpoint) -> str | None:
-        return self.context.get("secret")
+        return cast(str | None, self.context.get("secret"))
 
 
 class UpdateWebhookEndpointBody(StrictSerializer):

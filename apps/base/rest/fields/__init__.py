@@ -4,7 +4,7 @@ From the declaration come the check of a body, the writing of an object, the JSO
 (https://json-schema.org/draft/2020-12), the tables of the reference and the controls of the browsable API.
 """
 
-from apps.base.rest.fields.description import Converter, Described, Schema, computed, schema_of
+from apps.base.rest.fields.description import WHOLE_ROW, Converter, Described, Schema, computed, schema_of
 from apps.base.rest.fields.structures import AnyObject, ListOf, Nested, TextList, TextMap
 from apps.base.rest.fields.values import (
     EXAMPLE_ID_SUFFIX,
@@ -24,6 +24,7 @@ from apps.base.rest.fields.values import (
 __all__ = [
     "EXAMPLE_ID_SUFFIX",
     "SECRET_INPUT",
+    "WHOLE_ROW",
     "AnyObject",
     "Choice",
     "Converter",

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from inspect import signature
-from operator import attrgetter
 from typing import Any, Self
 
 from rest_framework.fields import empty
 
 Schema = dict[str, Any]
 Converter = Callable[[Any], Any]
+# As ``source`` of a field, as in Django REST framework: its value is the row itself.
+WHOLE_ROW = "*"
 
 
 class Described:
@@ -43,10 +44,9 @@ class Described:
         """Return the function that makes JSON of a value that is not None, or None if it is JSON already."""
         return None
 
-    def reader(self, name: str) -> Callable[[Any], Any]:
-        """Return the function that reads the value from a row; the source "*" is the row itself, as in DRF."""
-        source = self._kwargs.get("source", name)  # type: ignore[attr-defined]
-        return (lambda row: row) if source == "*" else attrgetter(source)
+    def source_of(self, name: str) -> str:
+        """Return the attribute of a row that has the value, dotted, or WHOLE_ROW."""
+        return str(self._kwargs.get("source", name))  # type: ignore[attr-defined]
 
     def example(self) -> Any:
         """Return the declared example, else the type's, else null if the field can be null."""

@@ -90,8 +90,8 @@ class Nested(Described, serializers.Field[Any, Any, Any, Any]):
         self.serializer = serializer
 
     def converter(self) -> Converter | None:
-        """Write the row as the serializer does."""
-        return self.serializer.write  # type: ignore[no-any-return]
+        """Write the row as the serializer does, without a context."""
+        return self.serializer().to_representation  # type: ignore[no-any-return]
 
     def type_schema(self, is_body: bool) -> Schema:
         """Refer to the schema of the object."""

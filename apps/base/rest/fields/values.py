@@ -108,8 +108,8 @@ class Choice(Described, serializers.ChoiceField):
         self.default_example = words[0]
 
     def converter(self) -> Converter | None:
-        """Make a plain string of a member of an enumeration, and null of an empty one."""
-        return lambda word: str(word) or None
+        """Make a plain string of a member of an enumeration, and null of an empty one that can be null."""
+        return (lambda word: str(word) or None) if self.allow_null else str
 
     def type_schema(self, is_body: bool) -> Schema:
         """Describe a string with its words: closed in bodies, extensible in answers."""
