@@ -259,7 +259,7 @@ def test_a_500_is_not_kept_and_leaves_nothing(acme_key, monkeypatch):
     from apps.webhooks.api import events as api_views
 
     with monkeypatch.context() as patch:
-        patch.setattr(api_views, "write_accepted", lambda _accepted: 1 / 0)
+        patch.setattr(api_views.AcceptedEventSerializer, "write", lambda _accepted: 1 / 0)
         assert post(acme_key, "/v1/events", EVENT).status_code == 500
     assert not IdempotencyRecord.objects.exists() and published() == 0
     assert post(acme_key, "/v1/events", EVENT).status_code == 202
