@@ -63,7 +63,7 @@ MADE = {"/v1/users": "/v1/users/{}", "/v1/api-keys": "/v1/api-keys/{}", "/v1/sdk
 @pytest.mark.parametrize("route", MADE)
 def test_the_example_of_a_new_object_makes_one_that_can_be_read(route: str, fuzzer: Fuzzer) -> None:
     operation = fuzzer.contract.document["paths"][route]["post"]
-    body = operation["requestBody"]["content"]["application/json"]["examples"]["usual"]["value"]
+    body = fuzzer.example_of(operation["requestBody"])
     client = Client(headers=fuzzer.caller_of(route).headers)
     made = client.post(route, body, content_type="application/json")
     assert made.status_code in (201, 202), made.content

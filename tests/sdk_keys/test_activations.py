@@ -31,7 +31,7 @@ def test_a_device_activates_sends_heartbeats_and_deactivates(app, ios):
     made = app.activate(app_version="1.2", os_version="18.1")
     assert made.status_code == 201
     place = made.json()
-    assert list(place) == ["id", "token", "created_at", "expires_at"] and place["id"].startswith("act_")
+    assert list(place) == ["id", "created_at", "expires_at", "token"] and place["id"].startswith("act_")
     assert made["Cache-Control"] == "no-store, private"
     shown = {name: place[name] for name in ("id", "created_at", "expires_at")}
     assert app.call("get", place).json() == shown

@@ -13,7 +13,8 @@ PAGE = HERE + "events/"
 def test_one_type_is_shown_with_fields_sample_schema_and_code(browser_of, vera, acme):
     browser = browser_of(vera)
     words = text_of(browser.get(f"{PAGE}?type=invoice.paid"))
-    for said in ("An invoice was paid in full.", "total.amount string", "invoice_id string required"):
+    amount = "total.amount The amount as a decimal number in a string, so that no digit is lost. string"
+    for said in ("An invoice was paid in full.", amount, "invoice_id The invoice's id in the product. string required"):
         assert said in words
     assert '"type" : "invoice.paid"' in words
     assert "additionalProperties" in text_of(browser.get(f"{PAGE}?type=invoice.paid&show=schema"))
