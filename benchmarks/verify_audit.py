@@ -115,7 +115,7 @@ def main() -> int:
             "verified of an export", asked.changes, lambda: files.check_lines(lines, lambda seq: None, {})
         )
         load_module("django.db").connections.close_all()
-    right = sealed == report.count == exported.count == asked.changes and not (report.bad or exported.bad)
+    right = sealed == report.count == exported.count == asked.changes and not (report.finding or exported.finding)
     print(f"all {asked.changes:,} sealed and verified: {right}")
     return 0 if right and rate >= asked.least else 1
 

@@ -41,5 +41,5 @@ class ApiKeysConfig(AppConfig):
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
         filter_options.register_filter_options("api_keys", _("API keys"), kind.filter_options)
         filter_options.register_page("key", "settings/integration/api-keys/%s/")
-        here = "apps.api_keys.descendants"
-        descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")
+        module = "apps.api_keys.descendants"
+        descendants.register("api_key", Permission.API_KEYS_READ, f"{module}.find", f"{module}.end")

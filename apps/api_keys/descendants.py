@@ -18,11 +18,11 @@ def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descenda
     for pk, creator in rows.filter(created_by_kind=ActorKind.API_KEY).values_list("pk", "created_by_id"):
         made[creator].append(pk)
     found = set(rows.filter(created_by_id__in=creators).values_list("pk", flat=True))
-    waiting = list(found)
-    while waiting:
-        new = [pk for pk in made[encode(ApiKey.id_prefix, waiting.pop())] if pk not in found]
+    queue = list(found)
+    while queue:
+        new = [pk for pk in made[encode(ApiKey.id_prefix, queue.pop())] if pk not in found]
         found.update(new)
-        waiting += new
+        queue += new
     return [
         describe(
             "api_key",

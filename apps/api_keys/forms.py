@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.api_keys.actions import WINDOWS
 from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, grid, other_scopes
+from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, other_scopes, resource_rows
 from apps.api_keys.view_models.type_cards import KeyTypeOptions
 from apps.base.permissions import ADMIN
 from apps.base.web.client_address import UNKNOWN
@@ -65,7 +65,7 @@ class AccessFields(RequestForm):
         """Return the context of ``api_keys/_access.html``, and the client's IP address if it is known."""
         chosen, address = self.chosen(), self.request.client_address
         access = {
-            "lines": grid(self.scope_choices, chosen),
+            "lines": resource_rows(self.scope_choices, chosen),
             "singles": other_scopes(self.scope_choices, chosen),
             "quick": self.quick,
             "may_be_admin": self.scope_choices.can_choose_admin,
@@ -105,14 +105,14 @@ def limit_fields(key_type: KeyType, own: Mapping[str, int | None] | None = None)
     labels = {"minute": _("Calls a minute"), "hour": _("Calls an hour")}
     found = {}
     for window in WINDOWS:
-        most = effective_limit(window, None, getattr(key_type, f"limit_{window}"))
-        hint = _("Empty: %(most)s, as for every key of this type.") if most else _("Empty: no limit.")
+        maximum = effective_limit(window, None, getattr(key_type, f"limit_{window}"))
+        hint = _("Empty: %(most)s, as for every key of this type.") if maximum else _("Empty: no limit.")
         found[f"limit_{window}"] = forms.IntegerField(
             label=labels[window],
             required=False,
             min_value=0 if (own or {}).get(window) == 0 else 1,
-            max_value=max(most, (own or {}).get(window) or 0) if most else 2**31 - 1,
-            help_text=hint % {"most": most} if most else hint,
+            max_value=max(maximum, (own or {}).get(window) or 0) if maximum else 2**31 - 1,
+            help_text=hint % {"most": maximum} if maximum else hint,
         )
     return found
 
@@ -140,7 +140,9 @@ class CreateKeyForm(AccessFields, LifetimeForm):
         if key_type.needs_subject:
             self.fields["subject"] = self._subject()
         self.fields.update(limit_fields(key_type))
-        self.set_lifetime_choices(DAYS, type_options.longest_days(key_type), type_options.usual_days(key_type))
+        self.set_lifetime_choices(
+            DAYS, type_options.max_lifetime_days(key_type), type_options.default_lifetime_days(key_type)
+        )
         self.order_fields(["name", "subject", "access", "scopes", "expires", "custom_days", "networks"])
 
     def _subject(self) -> PlainTextField:

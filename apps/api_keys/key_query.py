@@ -20,9 +20,9 @@ LEFT JOIN api_keys_package p ON p.organization_id = o.id
 """
 
 
-def _build(common_fields: dict[str, Any], *own: Any) -> KeyRow:
+def _build(common_fields: dict[str, Any], *extra_columns: Any) -> KeyRow:
     (scopes, subject, limit_minute, limit_hour, budget, type_name, type_minute, type_hour, ceiling,
-     types_off, scopes_off) = own  # fmt: skip
+     types_off, scopes_off) = extra_columns  # fmt: skip
     organization_id, bucket = common_fields["organization_id"], as_uuid(budget).hex
     held, disabled_types = tuple(as_json(scopes)), as_json(types_off or "[]")
     disabled_scopes = frozenset(as_json(scopes_off or "[]"))
@@ -59,12 +59,12 @@ def windows(
     return tuple(found)
 
 
-def effective_limit(name: str, own: int | None, of_type: int | None) -> int | None:
+def effective_limit(name: str, extra_columns: int | None, of_type: int | None) -> int | None:
     """Return a window's limit in requests: the key's, else its type's, else the default. 0 and None are no limit."""
-    limit = next((each for each in (own, of_type) if each is not None), None)
+    limit = next((each for each in (extra_columns, of_type) if each is not None), None)
     if limit is None:
         return settings.RATE_LIMIT_DEFAULTS.get(name)
     return limit or None
 
 
-ROW_SOURCE = RowSource("api_key", ApiKey, own=COLUMNS, build=_build, joins=JOINS)
+ROW_SOURCE = RowSource("api_key", ApiKey, extra_columns=COLUMNS, build=_build, joins=JOINS)

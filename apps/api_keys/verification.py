@@ -63,8 +63,8 @@ def _code(result: KeyCheckResult, scopes: Sequence[str]) -> str:
     if row.restriction is not None and not all(map(is_read, scopes)):
         return row.restriction.code
     actor = key_check.actor_of(row, "", "", "")
-    may = all(actor.can(scope) for scope in scopes) and _are_known(row, scopes)
-    return VALID if may else "insufficient_scope"
+    is_allowed = all(actor.can(scope) for scope in scopes) and _are_known(row, scopes)
+    return VALID if is_allowed else "insufficient_scope"
 
 
 def _are_known(row: KeyRow, scopes: Sequence[str]) -> bool:

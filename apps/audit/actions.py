@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.audit.exports import reader
-from apps.audit.exports.jobs import file_pieces
+from apps.audit.exports.jobs import file_chunks
 from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
 from apps.audit.seal import checkpoints, sealer
 from apps.audit.timeline.sources import Filters
@@ -184,7 +184,7 @@ def download_export(*, actor: Actor, export_id: str) -> tuple[AuditExport, Itera
         raise Conflict(_("There is no file of this export. Start a new one."))
     changes: dict[str, list[Any]] = {"format": [None, job.file_format], "rows": [None, job.written]}
     _record_export(actor, "audit.export_downloaded", job.public_id, changes)
-    return job, file_pieces(job)
+    return job, file_chunks(job)
 
 
 def _locked_export(actor: Actor, export_id: str) -> AuditExport:

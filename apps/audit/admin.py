@@ -23,8 +23,6 @@ MAX_REQUEST_ROWS = 20
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Changes."""
-
     list_display = ("at", "organization", "actor_label", "action", "target_label", "outcome", "address")
     list_select_related = ("organization",)
     list_filter = ("outcome",)
@@ -54,8 +52,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiCall)
 class ApiCallAdmin(ReadOnlyAdmin):
-    """Calls of the API."""
-
     list_display = ("at", "organization", "actor_label", "method", "route", "status", "code", "request_id")
     list_select_related = ("organization",)
     search_fields = ("id", "organization", "credential", "request_id")
@@ -118,8 +114,6 @@ def _calls_of_request(row: AuditEntry | ApiCall, exclude: ApiCall | None = None)
 
 @admin.register(UsageHour)
 class UsageHourAdmin(ReadOnlyAdmin):
-    """Calls by hour."""
-
     list_display = (
         *("hour", "organization", "credential_id", "method", "route", "status_class", "address", "user_agent"),
         *("scopes", "calls", "last_at"),
@@ -131,8 +125,6 @@ class UsageHourAdmin(ReadOnlyAdmin):
 
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
-    """Calls by day."""
-
     list_display = (
         *("day", "organization", "credential_id", "method", "route", "status_class", "address", "scopes"),
         *("calls", "last_at"),
@@ -144,8 +136,6 @@ class UsageDayAdmin(ReadOnlyAdmin):
 
 @admin.register(LastUse)
 class LastUseAdmin(ReadOnlyAdmin):
-    """Last use of each key."""
-
     list_display = ("credential_id", "at", "address")
     search_fields = ("credential",)
 
@@ -171,7 +161,7 @@ class SealAdmin(ReadOnlyAdmin):
 
 @admin.register(Checkpoint)
 class CheckpointAdmin(ReadOnlyAdmin):
-    """Signed ends of chains."""
+    """The signed ends of the chains."""
 
     list_display = ("at", "organization", "seq", "hash", "key_id")
     list_select_related = ("organization",)

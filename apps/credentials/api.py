@@ -80,13 +80,15 @@ class EndDescendants(PortalView):
     def post(self, request: ApiRequest) -> Response:
         """Revoke keys and invitations, remove members and pause endpoints that a user or an API key created."""
         body = self.validated(request, EndDescendantsBody)
-        done = end_descendants(
+        result = end_descendants(
             actor=request.actor, creator=body["of"], only=body.get("only"), reason=body.get("reason", "")
         )
         return Response(
             {
-                "ended": DescendantReferenceSerializer.write_all(done.ended),
-                "kept": [{**DescendantReferenceSerializer.write(each), "error": why} for each, why in done.kept],
-                "remaining": done.remaining,
+                "ended": DescendantReferenceSerializer.write_all(result.ended),
+                "kept": [
+                    {**DescendantReferenceSerializer.write(descendant), "error": why} for descendant, why in result.kept
+                ],
+                "remaining": result.remaining,
             }
         )

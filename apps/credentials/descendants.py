@@ -57,34 +57,34 @@ def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None 
     actor.require(*WRITE_PERMISSIONS)
     reason = check_reason(reason) or f"Created by {creator}"
     found = descendants_of(actor, creator)
-    unknown = sorted(set(only or ()) - {each.id for each in found})
+    unknown = sorted(set(only or ()) - {descendant.id for descendant in found})
     if unknown:
         message = _("%(id)s is not active, or was not created by %(creator)s.")
         raise Invalid.field("only", message % {"id": unknown[0][:40], "creator": creator})
-    wanted = [each for each in found if only is None or each.id in only]
-    done = EndResult(remaining=len(wanted))
-    for each in sorted(wanted, key=lambda each: LOCK_ORDER.index(each.kind)):
-        if len(done.ended) == MAX_PER_REQUEST:
+    wanted = [descendant for descendant in found if only is None or descendant.id in only]
+    result = EndResult(remaining=len(wanted))
+    for descendant in sorted(wanted, key=lambda descendant: LOCK_ORDER.index(descendant.kind)):
+        if len(result.ended) == MAX_PER_REQUEST:
             break
-        done.remaining -= 1
-        refusal = _end(actor, each, reason)
+        result.remaining -= 1
+        refusal = _end(actor, descendant, reason)
         if refusal:
-            done.kept.append((each, refusal))
+            result.kept.append((descendant, refusal))
         else:
-            done.ended.append(each)
-    if done.ended and not descendants.descendants(actor.organization_id, creator):
+            result.ended.append(descendant)
+    if result.ended and not descendants.descendants(actor.organization_id, creator):
         notices.resolve(
             organization_id=cast(uuid.UUID, actor.organization_id), dedupe_prefix=f"{CREATED_BY}:{creator}:"
         )
-    return done
+    return result
 
 
-def _end(actor: Actor, each: Descendant, reason: str) -> str:
-    if each.id == actor.id:
+def _end(actor: Actor, descendant: Descendant, reason: str) -> str:
+    if descendant.id == actor.id:
         return _("You can't end what you are acting with.")
     try:
         with transaction.atomic():
-            descendants.end(actor=actor, descendant=each, reason=reason)
+            descendants.end(actor=actor, descendant=descendant, reason=reason)
     except PortalError as error:
         return str(error)
     return ""

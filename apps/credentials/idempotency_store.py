@@ -1,4 +1,4 @@
-"""Reservations and first answers of POSTs with ``Idempotency-Key``, behind the port of ``base/rest/idempotency.py``.
+"""Stores the reservations and responses of POSTs with ``Idempotency-Key`` for ``base/rest/idempotency.py``.
 
 Stored are a lookup digest of header, path and credential, an HMAC of the body under a pepper, and the response without
 secrets. The header itself is not stored because clients put personal data into it, such as addresses. The lookup digest
@@ -34,7 +34,7 @@ BODY_MISMATCH = "This Idempotency-Key was used with another body. Take a new key
 
 
 class Record:
-    """The record of one request: found, reserved, answered or freed."""
+    """The record of one request: looks up a stored response, reserves the key, stores the response or releases it."""
 
     def __init__(self, request: IdempotentRequest) -> None:
         self._request = request
@@ -48,7 +48,7 @@ class Record:
         return self._stored_response(row) if row is not None and self._body_matches(row) else None
 
     def reserve(self) -> StoredResponse | None:
-        """Reserve in a commit of its own, or return the answer that another request has stored meanwhile.
+        """Reserve the key in a separate commit, or return the response that another request stored after the lookup.
 
         Raises Conflict where the first request is still running, or had another body.
         """
@@ -56,7 +56,7 @@ class Record:
             if self._insert():
                 return None
             row = IdempotencyRecord.objects.filter(lookup=self._lookup).first()
-            if row is None:  # freed since
+            if row is None:  # released since
                 continue
             if self._has_expired(row):
                 if self._take_over(row):
@@ -108,8 +108,8 @@ class Record:
 
     def save(self, status: int, body: Any) -> bool:
         """Store the response without secrets in the current transaction; False where it lost its reservation."""
-        answer = "" if body is None else to_json(without_secrets(body))
-        kept = self._own_rows().filter(status=None).update(status=status, answer=answer)
+        response_text = "" if body is None else to_json(without_secrets(body))
+        kept = self._own_rows().filter(status=None).update(status=status, answer=response_text)
         if CRASH_AT == "after_commit_before_answer":
             transaction.on_commit(crash)
         return bool(kept)

@@ -42,9 +42,9 @@ class KeyKind:
         """Return the queryset of this kind, across organizations."""
         return cast(Any, self.rows.model).objects
 
-    def filter_options(self, actor: Actor, most: int) -> list[EntityRef]:
+    def filter_options(self, actor: Actor, limit: int) -> list[EntityRef]:
         """Return the newest keys in any state as filter options of the audit page."""
-        rows = self.keys().for_actor(actor).order_by("-pk")[:most]
+        rows = self.keys().for_actor(actor).order_by("-pk")[:limit]
         named = [EntityRef(self.kind, row.public_id, f"{row.name} · {row.mask}") for row in rows]
         return sorted(named, key=lambda party: party.label.casefold())
 

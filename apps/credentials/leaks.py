@@ -16,7 +16,7 @@ LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a
 MAX_LOCATION_LENGTH = 500
 # Runs of characters that can contain part of the key, and the minimum length of such a part.
 RUN = re.compile(r"[0-9A-Za-z]{8,}")
-PIECE = 8
+MIN_PART_LENGTH = 8
 USER_INFO = re.compile(r"(?<=//)[^/?#\s]+@")
 MAX_DECODINGS = 3
 
@@ -48,8 +48,8 @@ def without_key(where: str, key: ParsedKey) -> str:
     """
     text = decoded = " ".join(where.split())
     for _ in range(MAX_DECODINGS):
-        if _hide_pieces(decoded, key) != decoded:
-            text = _hide_pieces(decoded, key)
+        if _redact_parts(decoded, key) != decoded:
+            text = _redact_parts(decoded, key)
             break
         decoded = unquote(decoded)
     # Last, because decoding can produce such characters.
@@ -57,13 +57,15 @@ def without_key(where: str, key: ParsedKey) -> str:
     return redact_and_truncate(USER_INFO.sub("", text), MAX_LOCATION_LENGTH)
 
 
-def _hide_pieces(text: str, key: ParsedKey) -> str:
-    whole = key.plaintext.partition("_")[2].lower()
-    pieces = {whole[at : at + PIECE] for at in range(len(whole) - PIECE + 1)}
+def _redact_parts(text: str, key: ParsedKey) -> str:
+    key_body = key.plaintext.partition("_")[2].lower()
+    key_parts = {key_body[start : start + MIN_PART_LENGTH] for start in range(len(key_body) - MIN_PART_LENGTH + 1)}
 
-    def hide(match: re.Match[str]) -> str:
+    def redact(match: re.Match[str]) -> str:
         run = match[0].lower()
-        found = any(run[at : at + PIECE] in pieces for at in range(len(run) - PIECE + 1))
+        found = any(
+            run[start : start + MIN_PART_LENGTH] in key_parts for start in range(len(run) - MIN_PART_LENGTH + 1)
+        )
         return "[redacted]" if found else match[0]
 
-    return RUN.sub(hide, text)
+    return RUN.sub(redact, text)

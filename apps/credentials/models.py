@@ -82,6 +82,7 @@ class SecretKey(OrgOwned, Timestamped):
     allowed_networks = models.JSONField(_("allowed networks"), default=list, blank=True)
     limit_minute = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
     limit_hour = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
+    # Identifies the rate limit windows, which a key shares with its successors.
     budget_id = models.UUIDField(default=uuid.uuid4, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     # A state is the time since when it applies. ``status_…``: the latest change, by whom and why.

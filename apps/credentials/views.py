@@ -51,15 +51,15 @@ def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool
     try:
         with transaction.atomic():
             form.consume_token()
-            done = end_descendants(actor=request.actor, creator=creator, **form.action_arguments())
+            result = end_descendants(actor=request.actor, creator=creator, **form.action_arguments())
     except AlreadySubmitted:
         return True  # applied by the first submission
     except PortalError as error:
         add_action_errors(form, error)
         return False
-    if done.ended:
-        message = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(done.ended))
-        messages.success(request, message % {"count": len(done.ended)})
-    for each, why in done.kept:
-        messages.error(request, _("“%(name)s” was not changed: %(why)s") % {"name": each.name, "why": why})
+    if result.ended:
+        message = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(result.ended))
+        messages.success(request, message % {"count": len(result.ended)})
+    for descendant, why in result.kept:
+        messages.error(request, _("“%(name)s” was not changed: %(why)s") % {"name": descendant.name, "why": why})
     return True

@@ -100,11 +100,13 @@ class SdkView(PortalView):
             response["Access-Control-Expose-Headers"] = READABLE
         return response
 
-    def _preflight(self, asked_for: str) -> HttpResponse:
+    def _preflight(self, requested_headers: str) -> HttpResponse:
         response = HttpResponse(status=204)
         response["Access-Control-Allow-Origin"] = "*"
         response["Access-Control-Allow-Methods"] = self.allow
-        response["Access-Control-Allow-Headers"] = asked_for if FIELD_NAMES.fullmatch(asked_for) else USUAL_HEADERS
+        response["Access-Control-Allow-Headers"] = (
+            requested_headers if FIELD_NAMES.fullmatch(requested_headers) else USUAL_HEADERS
+        )
         response["Vary"] = "Access-Control-Request-Headers"
         response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response

@@ -28,7 +28,7 @@ class SdkKeysConfig(AppConfig):
         register(kind)
         filter_options.register_filter_options("sdk_keys", _("SDK keys"), kind.filter_options)
         filter_options.register_page("sdk", "settings/integration/sdk-keys/%s/")
-        here = "apps.sdk_keys.actions"
+        module = "apps.sdk_keys.actions"
         descendants.register(
-            "sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_descendants", f"{here}.revoke_descendant"
+            "sdk_key", Permission.SDK_KEYS_READ, f"{module}.find_descendants", f"{module}.revoke_descendant"
         )

@@ -41,5 +41,5 @@ def _build(
 
 
 ROW_SOURCE = RowSource(
-    "sdk_key", SdkKey, own=("k.pool_id", "k.platform", "k.app_id", "k.cert_sha256", "k.origins"), build=_build
+    "sdk_key", SdkKey, extra_columns=("k.pool_id", "k.platform", "k.app_id", "k.cert_sha256", "k.origins"), build=_build
 )

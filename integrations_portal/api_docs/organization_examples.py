@@ -39,7 +39,7 @@ def _new_key(actor: Actor) -> Examples:
     return {
         "type": OrganizationExample(key_type.name, [each.name for each in possible]),
         "scopes": OrganizationExample((reads or scopes)[:2], scopes),
-        "expires_in_days": OrganizationExample(type_options.usual_days(key_type)),
+        "expires_in_days": OrganizationExample(type_options.default_lifetime_days(key_type)),
         **subject,
     }
 

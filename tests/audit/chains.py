@@ -14,7 +14,7 @@ from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry, Seal
 from apps.audit.seal import sealer
 from apps.audit.seal.chain import canonical, link_hash
-from apps.audit.seal.chain_rows import columns, key, link
+from apps.audit.seal.chain_rows import columns, database_id, to_link
 from apps.audit.timeline.serialization import write_row
 from apps.audit.timeline.sources import EntityRef, Row
 from apps.audit.vocabulary import sentence_for
@@ -57,7 +57,7 @@ def falsify(statement: str, *values: Any) -> None:
 
 
 def stored(value: Any) -> Any:
-    return key(connection, value)
+    return database_id(connection, value)
 
 
 def seal_anew(organization: Organization, start: int) -> None:
@@ -69,7 +69,7 @@ def seal_anew(organization: Organization, start: int) -> None:
             cursor.execute(
                 f"SELECT {columns(connection)} FROM audit_auditentry e WHERE e.id = %s", [stored(seals[seq].entry_id)]
             )
-            previous = link_hash(previous, canonical(seq, link(cursor.fetchone())))
+            previous = link_hash(previous, canonical(seq, to_link(cursor.fetchone())))
             cursor.execute(
                 "UPDATE audit_seal SET hash = %s WHERE entry_id = %s", [previous, stored(seals[seq].entry_id)]
             )

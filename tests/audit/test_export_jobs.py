@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.audit import actions
 from apps.audit.calls.recording import record_call
 from apps.audit.exports import jobs
-from apps.audit.exports.jobs import advance, file_pieces, remove_old
+from apps.audit.exports.jobs import advance, file_chunks, remove_old
 from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportChunk, ExportStatus, Unsealed
 from apps.audit.seal import sealer
 from apps.audit.timeline import sources
@@ -54,7 +54,7 @@ def fill_calls(organization: Any, count: int) -> None:
 
 def text_of(job: AuditExport) -> str:
     job.refresh_from_db()
-    return b"".join(file_pieces(job)).decode()
+    return b"".join(file_chunks(job)).decode()
 
 
 def rows_of(job: AuditExport) -> list[dict[str, Any]]:
@@ -288,7 +288,7 @@ def test_sixty_thousand_rows(organization):
     sealer.seal_due()
     finish(job)
     assert (job.status, job.count, job.written) == (ExportStatus.DONE, 60_000, 60_000)
-    assert job.chunks > 10 and sum(piece.count(b"\n") for piece in file_pieces(job)) == 60_000
+    assert job.chunks > 10 and sum(piece.count(b"\n") for piece in file_chunks(job)) == 60_000
     stored = sum(len(body) for body in ExportChunk.objects.values_list("body", flat=True))
     assert stored < job.size / 5
 

@@ -13,7 +13,7 @@ from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry, Checkpoint, Cut, Seal, Unsealed
 from apps.audit.seal import checkpoints, sealer
 from apps.audit.seal.chain import canonical, genesis, link_hash
-from apps.audit.seal.chain_rows import columns, link
+from apps.audit.seal.chain_rows import columns, to_link
 from apps.base.identifiers import encode
 from integrations_portal.demo.activity_times import explicit_timestamps
 from tests.audit.chains import verify
@@ -52,7 +52,7 @@ def test_the_chain_follows_from_the_organization(organization):
     first, second = seals(organization)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns(connection)} FROM audit_auditentry e ORDER BY e.id")
-        entries = [link(row) for row in cursor.fetchall()]
+        entries = [to_link(row) for row in cursor.fetchall()]
     assert first.hash == link_hash(genesis(encode("org", organization.pk)), canonical(1, entries[0]))
     assert second.hash == link_hash(first.hash, canonical(2, entries[1]))
 

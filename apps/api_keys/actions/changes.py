@@ -39,24 +39,24 @@ def update_key(
     """
     actor.require(Permission.API_KEYS_WRITE)
     key = lock_key(actor, key_id)
-    asked: dict[str, Any] = {}
+    requested: dict[str, Any] = {}
     if scopes is not None:
-        asked["scopes"] = rules.check_scopes(key.key_type, scopes)
-        rules.check_no_added_scopes(key, asked["scopes"])
+        requested["scopes"] = rules.check_scopes(key.key_type, scopes)
+        rules.check_no_added_scopes(key, requested["scopes"])
     if name is not None:
-        asked["name"] = check_name(name)
+        requested["name"] = check_name(name)
     if allowed_networks is not None:
-        asked["allowed_networks"] = parse_networks(allowed_networks)
+        requested["allowed_networks"] = parse_networks(allowed_networks)
     rate_limits = rules.check_limits(key.key_type, limits or {}, actor)
     grant_limits.check_can_grant(actor, key.scopes)
     if actor.grant_limits is not None:
         if allowed_networks is not None:
-            grant_limits.cap_networks(actor, asked["allowed_networks"])
+            grant_limits.cap_networks(actor, requested["allowed_networks"])
         rate_limits = grant_limits.cap_rate_limits(actor, key.key_type, rate_limits, limits or {})
-    asked.update({f"limit_{window}": rate_limits[window] for window in limits or {}})
+    requested.update({f"limit_{window}": rate_limits[window] for window in limits or {}})
     expected.check(key.version)
     transitions.require_changeable(key)
-    if changes := set_values(key, asked):
+    if changes := set_values(key, requested):
         key.save(update_fields=[*changes, "updated_at"])
         key_check.invalidate_key(key.key_prefix, key.key_id)
         audit.record_change(actor, "api_key.updated", key, changes)

@@ -38,15 +38,15 @@ def check_can_grant_type(actor: Actor, key_type: KeyType) -> None:
         raise Forbidden(_("A key of type %(own)s cannot make keys of type %(type)s.") % {"own": own, "type": key_type})
 
 
-def cap_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | None) -> datetime | None:
+def cap_expiry(actor: Actor, expires_at: datetime | None, requested: Lifetime | None) -> datetime | None:
     """Limit the expiry to the creating key's; raise Forbidden if a later one was requested."""
-    ends = actor.grant_limits.expires_at if actor.grant_limits else None
-    if ends is None:
+    expires_at_seconds = actor.grant_limits.expires_at if actor.grant_limits else None
+    if expires_at_seconds is None:
         return expires_at
-    limit = datetime.fromtimestamp(ends, tz=timezone.get_default_timezone())
+    limit = datetime.fromtimestamp(expires_at_seconds, tz=timezone.get_default_timezone())
     if expires_at is not None and expires_at <= limit:
         return expires_at
-    if asked is not None and (asked.never or asked.expires_at is not None):
+    if requested is not None and (requested.never or requested.expires_at is not None):
         raise Forbidden(_("A key cannot make one that outlives it (%(end)s).") % {"end": format_timestamp(limit)})
     return limit
 
@@ -71,8 +71,8 @@ def _is_inside(network: Network, own: list[Network]) -> bool:
     return any(network.version == each.version and network.subnet_of(each) for each in own)  # type: ignore[arg-type]  # of one version, as compared before
 
 
-def _common(own: list[Network], others: list[Network]) -> list[str]:
-    """Return the parts of the other networks that lie inside the own ones."""
+def _intersection(own: list[Network], others: list[Network]) -> list[str]:
+    """Return the networks that both lists have in common."""
     found = []
     for other in others:
         parts = [min(each, other, key=_size) for each in own if each.version == other.version and each.overlaps(other)]
@@ -93,25 +93,25 @@ def cap_rotated_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
     networks = key.allowed_networks
     if own:
         theirs = [ipaddress.ip_network(each) for each in networks]
-        networks = _common(own, theirs) if theirs else [str(each) for each in own]
+        networks = _intersection(own, theirs) if theirs else [str(each) for each in own]
         if not networks:
             raise Forbidden(_("The key may be used from no network that the making key may be used from."))
     rate_limits = {"minute": key.limit_minute, "hour": key.limit_hour}
-    cut = cap_rate_limits(actor, key.key_type, rate_limits, {})
-    return {"allowed_networks": networks, "limit_minute": cut["minute"], "limit_hour": cut["hour"]}
+    capped = cap_rate_limits(actor, key.key_type, rate_limits, {})
+    return {"allowed_networks": networks, "limit_minute": capped["minute"], "limit_hour": capped["hour"]}
 
 
 def cap_rate_limits(
-    actor: Actor, key_type: KeyType, rate_limits: dict[str, int | None], asked: dict[str, int | None]
+    actor: Actor, key_type: KeyType, rate_limits: dict[str, int | None], requested: dict[str, int | None]
 ) -> dict[str, int | None]:
     """Limit the rate limits to the creating key's; raise Forbidden if a higher one was requested."""
     own = actor.grant_limits.limits if actor.grant_limits else {}
     for name in WINDOWS:
-        most = own.get(name)
+        maximum = own.get(name)
         limit = effective_limit(name, rate_limits[name], getattr(key_type, f"limit_{name}"))
-        if most is None or (limit is not None and limit <= most):
+        if maximum is None or (limit is not None and limit <= maximum):
             continue
-        if asked.get(name) is not None:
-            raise Forbidden(_("A key cannot make one with a higher limit than its own (%(most)d).") % {"most": most})
-        rate_limits[name] = most
+        if requested.get(name) is not None:
+            raise Forbidden(_("A key cannot make one with a higher limit than its own (%(most)d).") % {"most": maximum})
+        rate_limits[name] = maximum
     return rate_limits

@@ -72,21 +72,21 @@ def check_lifetime(actor: Actor, key_type: KeyType, lifetime: Lifetime) -> datet
     Without a requested lifetime, the type's default applies within these limits. Operators can exceed the
     organization's limit.
     """
-    now, here = timezone.now(), max_lifetime_days(key_type, actor.organization_id)
-    longest = key_type.longest_days if actor.kind in OPERATOR_KINDS else here
+    now, max_days = timezone.now(), max_lifetime_days(key_type, actor.organization_id)
+    allowed_days = key_type.longest_days if actor.kind in OPERATOR_KINDS else max_days
     if lifetime.never:
-        if longest is not None:
-            message = _("A key of this type must expire within %(days)d days.") % {"days": longest}
+        if allowed_days is not None:
+            message = _("A key of this type must expire within %(days)d days.") % {"days": allowed_days}
             raise Invalid.field("never_expires", message)
         return None
     if lifetime.expires_at is None:
-        usual = min((days for days in (key_type.default_days, here) if days is not None), default=None)
-        return None if usual is None else now + timedelta(days=usual)
+        default = min((days for days in (key_type.default_days, max_days) if days is not None), default=None)
+        return None if default is None else now + timedelta(days=default)
     if lifetime.expires_at <= now:
         raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
-    longest = longest or MAX_DAYS
-    if lifetime.expires_at > now + timedelta(days=longest, seconds=5):
-        message = _("A key of this type lives at most %(days)d days.") % {"days": longest}
+    allowed_days = allowed_days or MAX_DAYS
+    if lifetime.expires_at > now + timedelta(days=allowed_days, seconds=5):
+        message = _("A key of this type lives at most %(days)d days.") % {"days": allowed_days}
         raise Invalid.field(lifetime.field, message)
     return lifetime.expires_at
 
@@ -97,9 +97,9 @@ def check_limits(key_type: KeyType, limits: dict[str, int | None], actor: Actor)
     is_operator = actor.kind in OPERATOR_KINDS
     for name in WINDOWS:
         wanted = limits.get(name)
-        most = effective_limit(name, None, getattr(key_type, f"limit_{name}"))
-        if wanted is not None and not is_operator and (wanted < 1 or (most is not None and wanted > most)):
-            message = _("%(name)s must be from 1 to %(most)s.") % {"name": name, "most": most or 2**31 - 1}
+        maximum = effective_limit(name, None, getattr(key_type, f"limit_{name}"))
+        if wanted is not None and not is_operator and (wanted < 1 or (maximum is not None and wanted > maximum)):
+            message = _("%(name)s must be from 1 to %(most)s.") % {"name": name, "most": maximum or 2**31 - 1}
             raise Invalid.field("limits", message)
         rate_limits[name] = wanted
     return rate_limits

@@ -56,8 +56,8 @@ def change_key(
     """Apply a change of ``CHANGES``; raise Conflict for an expired or revoked key.
 
     Changes that lift a state (enable, release) ignore the reason, and require that the actor can grant all scopes of
-    the key. ``successors``: False leaves self-rotated
-    successors as they are, where the change would spread to them.
+    the key. ``successors``: False leaves the keys that it created by rotating itself as they are, also where the change
+    includes successors.
     """
     if name == "revoke":
         return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)

@@ -42,7 +42,7 @@ REFUSALS_MIN = 50
 REFUSALS_SHARE = 0.5
 # Some programs check whether an object exists and get 404 regularly.
 REFUSALS_USUAL_SHARE = 0.25
-# Keys whose baseline is learned in one run; the others follow a minute later.
+# Keys whose baseline is computed in one run; the others follow a minute later.
 LEARN_BATCH = 200
 
 
@@ -62,13 +62,13 @@ def detect_unusual_use(now: datetime | None = None) -> int:
     now = now or timezone.now()
     recent = usage_baseline.recent_use(now)
     keys = _keys(_candidates(recent, now), now)
-    unchecked_addresses = usage_baseline.learn(
+    unchecked_addresses = usage_baseline.store_baselines(
         [key for key in keys if usage_baseline.is_stale(baseline_of(key), now)][:LEARN_BATCH], now
     )
     # A day-old baseline is good enough to rule out a key, but not to raise an alert.
-    fast = [key for key in keys if _exceeds_usual_rate(baseline_of(key), recent[key.pk])]
-    unchecked_addresses |= usage_baseline.learn(
-        [key for key in fast if usage_baseline.is_stale(baseline_of(key), now, usage_baseline.HOUR)], now
+    over_rate = [key for key in keys if _exceeds_usual_rate(baseline_of(key), recent[key.pk])]
+    unchecked_addresses |= usage_baseline.store_baselines(
+        [key for key in over_rate if usage_baseline.is_stale(baseline_of(key), now, usage_baseline.HOUR)], now
     )
     return sum(_examine(key, recent[key.pk], unchecked_addresses.get(key.pk, Counter()), now) for key in keys)
 
@@ -77,10 +77,10 @@ def _candidates(recent: Mapping[uuid.UUID, RecentUse], now: datetime) -> list[uu
     """Return the keys to examine: those that deviate from their stored baseline, and a sample of stale ones."""
     known = usage_baseline.baselines(list(recent))
     stale = [key for key in recent if usage_baseline.is_stale(known.get(key), now)]
-    striking = {key for key, use in recent.items() if _is_suspicious(known.get(key), use)}
+    deviating = {key for key, use in recent.items() if _is_suspicious(known.get(key), use)}
     # Random, not the first ones: disabled keys among them are never learned and would block the others.
-    some = random.sample(stale, min(len(stale), 2 * LEARN_BATCH))
-    return list(striking.union(some))
+    sample = random.sample(stale, min(len(stale), 2 * LEARN_BATCH))
+    return list(deviating.union(sample))
 
 
 def _is_suspicious(baseline: KeyHabit | None, recent: RecentUse) -> bool:

@@ -1,4 +1,4 @@
-"""The baseline of each key's use, learned from four weeks of hourly figures, and its use in the last two hours.
+"""The baseline of each key's use, computed from four weeks of the hourly rollup, and its use in the last two hours.
 
 Reads only the hourly rollup, never the call log: per run one query over the last two hours, and two over four weeks
 for the keys whose baseline is a day old.
@@ -34,7 +34,7 @@ SELECT credential_id, MIN(hour), COUNT(*), MAX(calls), SUM(calls), SUM(refused) 
     SELECT u.credential_id, u.hour, SUM(u.calls) AS calls,
            SUM(CASE WHEN u.status_class IN ('4xx', '429') THEN u.calls ELSE 0 END) AS refused
     FROM audit_usagehour u
-    WHERE u.credential_id IN ({marks}) AND u.hour >= %s AND u.hour < %s
+    WHERE u.credential_id IN ({placeholders}) AND u.hour >= %s AND u.hour < %s
     GROUP BY u.credential_id, u.hour
 ) AS hours GROUP BY credential_id
 """
@@ -98,7 +98,7 @@ def baseline_of(key: ApiKey) -> KeyHabit | None:
     return getattr(key, "habit", None)
 
 
-def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]]:
+def store_baselines(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]]:
     """Store new baselines from the hours before the last two, and set them on the keys.
 
     Networks are only learned for a key without a baseline. Returns the addresses of each key since its last baseline:
@@ -138,7 +138,7 @@ def add_known_networks(key: ApiKey, networks: Iterable[str]) -> None:
 def _query_baselines(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, Any]]:
     """Return the baseline figures of each key. Raw SQL, because the ORM cannot aggregate over a grouped subquery."""
     adapt = connection.ops.adapt_datetimefield_value
-    sql = BASELINE_SQL.format(marks=", ".join(["%s"] * len(ids)))
+    sql = BASELINE_SQL.format(placeholders=", ".join(["%s"] * len(ids)))
     own_ids = [each if connection.features.has_native_uuid_field else each.hex for each in ids]
     with connection.cursor() as cursor:
         cursor.execute(sql, [*own_ids, adapt(since), adapt(until)])

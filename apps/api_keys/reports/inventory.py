@@ -48,18 +48,18 @@ def scopes_used(actor: Actor, now: datetime) -> ScopesUsed:
     return routes_and_scopes(cast(uuid.UUID, actor.organization_id), now - LOOKBACK)
 
 
-def inspect(keys: Sequence[ApiKey], seen: ScopesUsed, now: datetime) -> list[InspectedKey]:
+def inspect(keys: Sequence[ApiKey], used_scopes: ScopesUsed, now: datetime) -> list[InspectedKey]:
     """Return the findings for each key: one query per ``CHUNK`` keys."""
     found = []
     for start in range(0, len(keys), CHUNK):
-        part = keys[start : start + CHUNK]
-        uses = last_uses([key.pk for key in part])
-        found += [_inspect_key(key, uses.get(key.pk), seen.get(key.pk, set()), now) for key in part]
+        batch = keys[start : start + CHUNK]
+        uses = last_uses([key.pk for key in batch])
+        found += [_inspect_key(key, uses.get(key.pk), used_scopes.get(key.pk, set()), now) for key in batch]
     return found
 
 
-def _inspect_key(key: ApiKey, use: LastUse | None, seen: set[tuple[str, str]], now: datetime) -> InspectedKey:
-    hint = compare(key, seen, now) if use is not None else None
+def _inspect_key(key: ApiKey, use: LastUse | None, used_scopes: set[tuple[str, str]], now: datetime) -> InspectedKey:
+    hint = compare(key, used_scopes, now) if use is not None else None
     checks = {
         Finding.NEVER_EXPIRES: key.expires_at is None,
         Finding.UNUSED_SCOPES: hint is not None,
@@ -83,12 +83,12 @@ CSV_HEADER = (
 def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
     """Yield the header, then a row for each key in every state, oldest first, read in chunks."""
     yield CSV_HEADER
-    seen = scopes_used(actor, now)
+    used_scopes = scopes_used(actor, now)
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by").order_by("pk")
     after = uuid.UUID(int=0)
-    while part := list(rows.filter(pk__gt=after)[:CHUNK]):
-        yield from (_row(inspected, now) for inspected in inspect(part, seen, now))
-        after = part[-1].pk
+    while batch := list(rows.filter(pk__gt=after)[:CHUNK]):
+        yield from (_row(inspected, now) for inspected in inspect(batch, used_scopes, now))
+        after = batch[-1].pk
 
 
 def _row(inspected: InspectedKey, now: datetime) -> Sequence[object]:

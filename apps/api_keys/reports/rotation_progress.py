@@ -13,7 +13,7 @@ from apps.api_keys.view_models import format_number
 from apps.audit.calls.usage_report import RecentCaller, calls_since, recent_callers
 from apps.base.actor import Actor
 
-QUIET = timedelta(hours=24)
+QUIET_PERIOD = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ def rotation_progress(actor: Actor, key: ApiKey, now: datetime) -> RotationProgr
     """Return who still uses a replaced key, or tries to after its expiry or revocation."""
     organization_id = cast(UUID, actor.organization_id)
     ended = _end_of(key, now)
-    since = ended or key.overlap_since or now - QUIET
+    since = ended or key.overlap_since or now - QUIET_PERIOD
     rows = recent_callers(organization_id, key.pk, since)
-    recent_calls = calls_since(organization_id, key.pk, now - QUIET)
-    summary, tone = _summary_after_end(rows) if ended else _summary(recent_calls, key.created_at <= now - QUIET)
+    recent_calls = calls_since(organization_id, key.pk, now - QUIET_PERIOD)
+    summary, tone = _summary_after_end(rows) if ended else _summary(recent_calls, key.created_at <= now - QUIET_PERIOD)
     return RotationProgress(since, ended is not None, rows, recent_calls, summary, tone)
 
 

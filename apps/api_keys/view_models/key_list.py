@@ -18,7 +18,7 @@ from apps.credentials import key_status
 from apps.credentials.key_status import KeyStatus
 from apps.credentials.models import SecretKeyQuerySet
 
-DAYS = 24
+CHART_DAYS = 24
 NEVER_USED = "never_used"
 # Worst first, the order of the filter's choices.
 STATUSES = (
@@ -82,7 +82,7 @@ def key_rows(actor: Actor, keys: Sequence[ApiKey]) -> list[dict[str, Any]]:
     """Return the rows of the list: two queries, regardless of the number of keys."""
     ids = [key.pk for key in keys]
     uses = last_uses(ids)
-    series = daily_series(actor.organization_id, ids, DAYS) if actor.organization_id else {}
+    series = daily_series(actor.organization_id, ids, CHART_DAYS) if actor.organization_id else {}
     return [_row(key, uses.get(key.pk), series.get(key.pk, [])) for key in keys]
 
 
@@ -93,5 +93,5 @@ def _row(key: ApiKey, use: LastUse | None, days: Sequence[Any]) -> dict[str, Any
         **facts(key, use),
         "bars": bar_chart([(day.calls, day.errors) for day in days]),
         "bars_label": _("Requests per day, last %(days)d days: %(total)s, of which %(errors)s refused or failed")
-        % {"days": DAYS, "total": format_number(total), "errors": format_number(errors)},
+        % {"days": CHART_DAYS, "total": format_number(total), "errors": format_number(errors)},
     }

@@ -20,7 +20,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     use = LastUse.objects.filter(pk=key.pk).first()
     return {
         "key": facts(key, use),
-        "made": count_descendants(actor, key.public_id),
+        "descendant_count": count_descendants(actor, key.public_id),
         **lifecycle_context(actor, key, "api_key"),
         "own_limits": limit_texts(key.key_type, key.limit_minute, key.limit_hour)
         if key.limit_minute or key.limit_hour
@@ -69,8 +69,13 @@ def impact(actor: Actor, key: ApiKey) -> dict[str, Any]:
     """Return what would be affected if the key were revoked or disabled."""
     use = LastUse.objects.filter(pk=key.pk).first()
     calls = sum(hour.calls for hour in hourly_series(actor.organization_id, key.pk, 24)) if use else 0
-    made = count_descendants(actor, key.public_id)
-    return {"key": facts(key, use), "calls_24h": calls, "recently_used": is_recent(use), "made": made}
+    descendant_count = count_descendants(actor, key.public_id)
+    return {
+        "key": facts(key, use),
+        "calls_24h": calls,
+        "recently_used": is_recent(use),
+        "descendant_count": descendant_count,
+    }
 
 
 def secret_context(key: ApiKey, plaintext: str) -> dict[str, Any]:

@@ -16,38 +16,38 @@ from apps.credentials.lifecycle.transitions import lifetime_of
 MAX_NAME_LENGTH = 100
 
 
-def copy_of(own: ScopeChoices, key: ApiKey, key_type: KeyType, longest: int | None) -> dict[str, Any]:
+def copy_of(scope_choices: ScopeChoices, key: ApiKey, key_type: KeyType, longest: int | None) -> dict[str, Any]:
     """Return the settings of a key that its copy can have; ``longest``: maximum lifetime in days, None: no limit."""
     return {
         "name": (_("Copy of %(name)s") % {"name": key.name})[:MAX_NAME_LENGTH],
         "subject": key.subject,
         "networks": "\n".join(key.allowed_networks),
         **{f"limit_{window}": _limit(key_type, key, window) for window in WINDOWS},
-        **initial_scopes(own, key.scopes),
+        **initial_scopes(scope_choices, key.scopes),
         **_lifetime(key, longest),
     }
 
 
-def initial_scopes(own: ScopeChoices, scopes: Iterable[str]) -> dict[str, Any]:
+def initial_scopes(scope_choices: ScopeChoices, scopes: Iterable[str]) -> dict[str, Any]:
     """Return the form's initial access, with the scopes that the actor can grant."""
-    wanted, grantable = set(scopes), own.grantable
+    wanted, grantable = set(scopes), scope_choices.grantable
     if ADMIN in wanted and ADMIN in grantable:
         return {"access": ADMIN, "scopes": []}
     granted = wanted & grantable
-    quick = next((level for level in LEVELS if granted and granted == set(own.scopes_of_level(level))), "")
+    quick = next((level for level in LEVELS if granted and granted == set(scope_choices.scopes_of_level(level))), "")
     return {"access": quick, "scopes": sorted(granted)}
 
 
-def ungrantable_scopes(own: ScopeChoices, scopes: Iterable[str]) -> list[str]:
+def ungrantable_scopes(scope_choices: ScopeChoices, scopes: Iterable[str]) -> list[str]:
     """Return the scopes of a copied key that its copy cannot have."""
-    return sorted(set(scopes) - own.grantable)
+    return sorted(set(scopes) - scope_choices.grantable)
 
 
 def _limit(key_type: KeyType, key: ApiKey, window: str) -> int | None:
     """Return the key's custom limit, unless it exceeds the type's, which only operators can do."""
     own: int | None = getattr(key, f"limit_{window}")
-    most = effective_limit(window, None, getattr(key_type, f"limit_{window}"))
-    return own if own and (most is None or own <= most) else None
+    maximum = effective_limit(window, None, getattr(key_type, f"limit_{window}"))
+    return own if own and (maximum is None or own <= maximum) else None
 
 
 def _lifetime(key: ApiKey, longest: int | None) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class ScopeChoices:
 
     def fields(self) -> list[str]:
         """Return the names of the form fields of the resources."""
-        return [field_of(resource) for resource in self.by_resource()]
+        return [field_name(resource) for resource in self.by_resource()]
 
     def scopes_of_level(self, level: str) -> list[str]:
         """Return all grantable read scopes, or for ``write`` all write scopes and the read scopes without one."""
@@ -56,23 +56,23 @@ class ScopeChoices:
         return sorted(writes | (reads - expand(writes)))
 
 
-def field_of(resource: str) -> str:
+def field_name(resource: str) -> str:
     """Return the name of the form field for a resource."""
     return f"access_{resource}"
 
 
-def grid(scope_choices: ScopeChoices, chosen: Iterable[str]) -> list[dict[str, Any]]:
+def resource_rows(scope_choices: ScopeChoices, chosen: Iterable[str]) -> list[dict[str, Any]]:
     """Return a row for each resource with the levels none, read and write."""
     held, allowed = set(chosen), scope_choices.allowed_scopes
     lines = []
     for resource, scopes in scope_choices.by_resource().items():
         shown = {level: scopes[level] for level in LEVELS if level in scopes and scopes[level].name in allowed}
         if shown:
-            lines.append(_line(resource, shown, scope_choices.grantable, held))
+            lines.append(_resource_row(resource, shown, scope_choices.grantable, held))
     return lines
 
 
-def _line(resource: str, scopes: dict[str, Scope], grantable: frozenset[str], held: set[str]) -> dict[str, Any]:
+def _resource_row(resource: str, scopes: dict[str, Scope], grantable: frozenset[str], held: set[str]) -> dict[str, Any]:
     words = {"read": pgettext("right", "Read"), "write": pgettext("right", "Write")}
     picked = next((scope.name for scope in reversed(scopes.values()) if scope.name in held), "")
     levels = [
@@ -88,7 +88,7 @@ def _line(resource: str, scopes: dict[str, Scope], grantable: frozenset[str], he
     nothing = {"value": "", "word": pgettext("right", "None"), "text": "", "checked": not picked, "off": False}
     return {
         "resource": resource,
-        "field": field_of(resource),
+        "field": field_name(resource),
         "text": " · ".join(scope.label for scope in scopes.values()),
         "levels": [nothing, *levels],
         "is_off": all(level["off"] for level in levels),

@@ -35,8 +35,8 @@ class KeyTypeOptions:
     types: list[KeyType]
     scopes: list[Scope]
     package: Package | None
-    used: dict[int, int]
-    longest: int | None
+    active_counts: dict[int, int]
+    organization_max_days: int | None
 
     @classmethod
     def for_actor(cls, actor: Actor) -> "KeyTypeOptions":
@@ -47,8 +47,8 @@ class KeyTypeOptions:
             types=list(KeyType.objects.for_customers()),
             scopes=list(Scope.objects.all()),
             package=Package.objects.filter(pk=actor.organization_id).first(),
-            used={row["key_type"]: row["count"] for row in counted.order_by()},
-            longest=longest_key_days(actor.organization_id),
+            active_counts={row["key_type"]: row["count"] for row in counted.order_by()},
+            organization_max_days=longest_key_days(actor.organization_id),
         )
 
     def find(self, name: str) -> KeyType | None:
@@ -67,18 +67,20 @@ class KeyTypeOptions:
         grantable = self.actor.grantable_of(allowed_scopes - off)
         return ScopeChoices(self.scopes, allowed_scopes, grantable, self.contact if off else "")
 
-    def left(self, key_type: KeyType) -> int | None:
+    def remaining(self, key_type: KeyType) -> int | None:
         """Return how many more keys of the type can be created, or None for no limit."""
-        return None if key_type.cap is None else max(0, key_type.cap - self.used.get(key_type.pk, 0))
+        return None if key_type.cap is None else max(0, key_type.cap - self.active_counts.get(key_type.pk, 0))
 
-    def longest_days(self, key_type: KeyType) -> int | None:
+    def max_lifetime_days(self, key_type: KeyType) -> int | None:
         """Return the maximum lifetime in days, or None for no limit."""
-        return min((days for days in (self.longest, key_type.longest_days) if days is not None), default=None)
+        return min(
+            (days for days in (self.organization_max_days, key_type.longest_days) if days is not None), default=None
+        )
 
-    def usual_days(self, key_type: KeyType) -> int | None:
+    def default_lifetime_days(self, key_type: KeyType) -> int | None:
         """Return the default lifetime in days, or None for no expiry."""
-        longest = self.longest_days(key_type)
-        return min((days for days in (key_type.default_days, longest) if days is not None), default=None)
+        maximum = self.max_lifetime_days(key_type)
+        return min((days for days in (key_type.default_days, maximum) if days is not None), default=None)
 
     def refusal(self, key_type: KeyType) -> CreationRefusal | None:
         """Return why the actor cannot create a key of the type now, or None; the action checks again."""
@@ -88,7 +90,7 @@ class KeyTypeOptions:
             check_may_create_type(self.actor, key_type)
         except Forbidden as error:
             return CreationRefusal(RESERVED, str(error))
-        if self.left(key_type) == 0:
+        if self.remaining(key_type) == 0:
             text = ngettext(
                 "The only key of this type is in use. Revoke it to make another.",
                 "All %(cap)d keys of this type are in use. Revoke one to make another.",
@@ -113,9 +115,9 @@ def type_card(type_options: KeyTypeOptions, key_type: KeyType) -> dict[str, Any]
         "holds": _scopes_text(type_options, key_type),
         "limits": ", ".join(limit_texts(key_type)) or _("No rate limit"),
         "lifetime": _lifetime(type_options, key_type),
-        "used": type_options.used.get(key_type.pk, 0),
+        "used": type_options.active_counts.get(key_type.pk, 0),
         "cap": key_type.cap,
-        "left": type_options.left(key_type),
+        "left": type_options.remaining(key_type),
         "disabled": refusal is not None,
         "reason": refusal.text if refusal else "",
         "is_full": refusal is not None and refusal.reason == CAP_REACHED,
@@ -132,10 +134,10 @@ def _scopes_text(type_options: KeyTypeOptions, key_type: KeyType) -> str:
 
 
 def _lifetime(type_options: KeyTypeOptions, key_type: KeyType) -> str:
-    usual, longest = type_options.usual_days(key_type), type_options.longest_days(key_type)
-    if usual is None:
+    default, maximum = type_options.default_lifetime_days(key_type), type_options.max_lifetime_days(key_type)
+    if default is None:
         return _("No expiry unless chosen")
-    values = {"usual": usual, "longest": longest}
-    if longest is None:
+    values = {"usual": default, "longest": maximum}
+    if maximum is None:
         return _("%(usual)d days unless chosen, or no expiry") % values
     return _("%(usual)d days unless chosen, %(longest)d at most") % values

@@ -60,7 +60,7 @@ def _initial_values(
 ) -> dict[str, Any]:
     scope_choices = type_options.scope_choices(key_type)
     if source is not None:
-        return prefilled.copy_of(scope_choices, source, key_type, type_options.longest_days(key_type))
+        return prefilled.copy_of(scope_choices, source, key_type, type_options.max_lifetime_days(key_type))
     return {
         "name": request.GET.get("name", "")[:100],
         **prefilled.initial_scopes(scope_choices, request.GET.getlist("scopes")),

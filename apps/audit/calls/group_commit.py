@@ -122,7 +122,10 @@ class Writer:
 
 
 def store(calls: list[Call], refused: Mapping[RefusalKey, int]) -> None:
-    """Commit a batch dated now; with the Redis stream, under the ids that identify calls that Redis may also hold."""
+    """Commit a batch, with the current time as that of its calls.
+
+    With the Redis stream the calls keep their ids and times, by which those that Redis also has are recognized.
+    """
     if settings.API_CALL_LOG == "stream":
         call_store.store(calls, refused)
     else:

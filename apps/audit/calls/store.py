@@ -103,13 +103,13 @@ class DailyUsageKey(NamedTuple):
 
 
 class CallCount(NamedTuple):
-    """How many calls, and the time of the newest."""
+    """The number of calls and the time of the newest."""
 
     calls: int
     last_at: datetime
 
 
-Key = TypeVar("Key", HourlyUsageKey, DailyUsageKey)
+RollupKey = TypeVar("RollupKey", HourlyUsageKey, DailyUsageKey)
 CALL_COLUMNS = Call._fields[:-1]
 COUNTED_USAGE = (*HourlyUsageKey._fields, *CallCount._fields)
 COUNTED_DAYS = (*DailyUsageKey._fields, *CallCount._fields)
@@ -199,8 +199,8 @@ def count_by_day(hours: Mapping[HourlyUsageKey, CallCount]) -> dict[DailyUsageKe
     )
 
 
-def _summed(counts: Iterable[tuple[Key, CallCount]]) -> dict[Key, CallCount]:
-    sums: dict[Key, CallCount] = {}
+def _summed(counts: Iterable[tuple[RollupKey, CallCount]]) -> dict[RollupKey, CallCount]:
+    sums: dict[RollupKey, CallCount] = {}
     for key, count in counts:
         before = sums.get(key, CallCount(0, count.last_at))
         sums[key] = CallCount(before.calls + count.calls, max(before.last_at, count.last_at))
@@ -237,11 +237,11 @@ def _insert_calls(database: BaseDatabaseWrapper, calls: Sequence[Call]) -> Seque
     return calls if len(new) == len(calls) else [call for call in calls if call.id in new]
 
 
-def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
+def _insert_new_postgresql(driver: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
     # One parameter for the whole batch: PostgreSQL parses the JSON faster than psycopg writes columns.
     rows = json.dumps([dict(zip(CALL_COLUMNS, call, strict=False)) for call in calls], default=str)
     columns = ", ".join(CALL_COLUMNS)
-    with Cursor(raw) as cursor:
+    with Cursor(driver) as cursor:
         cursor.execute(
             f"INSERT INTO audit_apicall ({columns}) SELECT {columns}"  # noqa: S608
             " FROM jsonb_populate_recordset(NULL::audit_apicall, %s::jsonb) ON CONFLICT (id) DO NOTHING RETURNING id",
@@ -250,10 +250,10 @@ def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
         return {row[0] for row in cursor}
 
 
-def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
+def _insert_new_sqlite(driver: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
     columns, values = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
     statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({values}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
-    return {call.id for call in calls if raw.execute(statement, _for_sqlite(call[:-1])).fetchall()}
+    return {call.id for call in calls if driver.execute(statement, _for_sqlite(call[:-1])).fetchall()}
 
 
 def _insert(
@@ -272,9 +272,9 @@ def _insert(
     insert(database.connection, f"{table} ({', '.join(columns)})", len(columns), rows, conflict)
 
 
-def _insert_sqlite(raw: Any, target: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
+def _insert_sqlite(driver: Any, target: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
     placeholders = ", ".join("?" * width)
-    raw.executemany(f"INSERT INTO {target} VALUES ({placeholders}){conflict}", map(_for_sqlite, rows))  # noqa: S608
+    driver.executemany(f"INSERT INTO {target} VALUES ({placeholders}){conflict}", map(_for_sqlite, rows))  # noqa: S608
 
 
 # As Django does for SQLite: ids in hex, times in UTC without a zone.
@@ -290,8 +290,8 @@ def _for_sqlite(row: Iterable[Any]) -> list[Any]:
     return [SQLITE_VALUES[type(value)](value) if type(value) in SQLITE_VALUES else value for value in row]
 
 
-def _insert_postgresql(raw: Any, target: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
-    with Cursor(raw) as cursor:
+def _insert_postgresql(driver: Any, target: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
+    with Cursor(driver) as cursor:
         step = MAX_PARAMETERS // width
         for start in range(0, len(rows), step):
             part = rows[start : start + step]

@@ -96,7 +96,7 @@ def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
 
 
 def _read(actor: Actor, filters: Filters, spans: list[RemainingSpan]) -> tuple[list[Row], list[RemainingSpan]]:
-    """Take steps until there are rows enough for a piece, or PIECE_SECONDS have passed."""
+    """Read rows for a piece: until there are PIECE_ROWS of them, or for PIECE_SECONDS."""
     rows: list[Row] = []
     deadline = time.monotonic() + PIECE_SECONDS
     with translation.override("en"):
@@ -147,7 +147,7 @@ def _count_failure(job: AuditExport) -> None:
     rows.filter(failures__gte=MAX_FAILURES).update(status=ExportStatus.FAILED, finished_at=timezone.now())
 
 
-def file_pieces(job: AuditExport) -> Iterator[bytes]:
+def file_chunks(job: AuditExport) -> Iterator[bytes]:
     """Yield the file in pieces. Raises RuntimeError for a missing one, which aborts the response."""
     for number in range(job.chunks):
         body = ExportChunk.objects.filter(export=job, number=number).values_list("body", flat=True).first()

@@ -42,7 +42,7 @@ class AuditExport(OrgOwned):
     status = models.CharField(max_length=10, choices=ExportStatus.choices, default=ExportStatus.ESTIMATING)
     file_format = models.CharField(max_length=5)
     filters = models.JSONField(default=dict, help_text="As in the query of GET /v1/audit-log.")
-    # The remaining spans, as a list of [category, after, upto]; null until they are set.
+    # The remaining spans, as a list of [category, after, up_to]; null until they are set.
     legs = models.JSONField(null=True)
     count = models.PositiveBigIntegerField(null=True, help_text="Rows that were found when it began.")
     written = models.PositiveBigIntegerField(default=0, help_text="Rows in the file so far.")

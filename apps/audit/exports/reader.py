@@ -51,9 +51,9 @@ def count(actor: Actor, filters: Filters, spans: Sequence[RemainingSpan]) -> int
     return sum(source_of(category).count(actor, filters, ExportSpan(after, up_to)) for category, after, up_to in spans)
 
 
-def count_current(actor: Actor, filters: Filters, most: int) -> int:
-    """Count current matches, sealed or not, up to slightly more than ``most``."""
-    return sum(source_of(name).count(actor, filters, None, most + 1) for name in chosen_categories(filters))
+def count_current(actor: Actor, filters: Filters, limit: int) -> int:
+    """Count current matches, sealed or not, up to slightly more than ``limit``."""
+    return sum(source_of(name).count(actor, filters, None, limit + 1) for name in chosen_categories(filters))
 
 
 def stream(

@@ -54,7 +54,7 @@ class Panel:
     """A short table; ``more_url`` links to the full list, ``empty`` and ``links`` are shown without rows."""
 
     title: str | Promise
-    heads: Sequence[Any] = ()
+    headers: Sequence[Any] = ()
     rows: Sequence[Sequence[Cell]] = ()
     empty: str | Promise = ""
     more_url: str = ""
@@ -105,12 +105,12 @@ def table(
 ) -> Panel:
     """Return a table with the same cells as the rows' own list; the first column links to the row's page."""
     shown = list(rows)
-    heads: list[Any] = []
+    headers: list[Any] = []
     if shown:
         page: Any = site._registry[type(shown[0])]
-        heads = [capfirst(str(label_for_field(name, page.model, page))) for name in columns]
+        headers = [capfirst(str(label_for_field(name, page.model, page))) for name in columns]
     cells = [[_cell(row, name, not index) for index, name in enumerate(columns)] for row in shown]
-    return Panel(title, heads, cells, empty, more_url, links)
+    return Panel(title, headers, cells, empty, more_url, links)
 
 
 def _cell(row: Any, name: str, is_first: bool) -> Cell:

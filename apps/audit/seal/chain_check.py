@@ -17,9 +17,9 @@ from django.utils import timezone
 from apps.audit.models import Checkpoint, Cut, Seal, Unsealed
 from apps.audit.seal import checkpoints
 from apps.audit.seal.chain import Link, canonical, genesis, link_hash
-from apps.audit.seal.chain_rows import columns, key, link
+from apps.audit.seal.chain_rows import columns, database_id, to_link
 from apps.audit.seal.digest_check import check_digests
-from apps.audit.seal.digests import Digest, digest_sources, read
+from apps.audit.seal.digests import Digest, digest_sources, parse_digest
 from apps.base.identifiers import encode
 
 BATCH = 2000
@@ -47,27 +47,30 @@ class Report:
     checkpoints: int = 0
     hours: int = 0
     hours_left_out: int = 0
-    bad: Finding | None = None
+    finding: Finding | None = None
     notes: list[str] = field(default_factory=list)
 
 
 class _Mismatch(Exception):
     def __init__(self, seq: int | None, why: str) -> None:
         super().__init__(why)
-        self.bad = Finding(seq, why)
+        self.finding = Finding(seq, why)
 
 
 def check(organization_id: uuid.UUID, external: dict[str, Any] | None = None) -> Report:
-    """Verify one organization. ``external``: a checkpoint of it that was stored elsewhere, as ``checkpoints.read``."""
+    """Verify the chain of an organization.
+
+    ``external``: a checkpoint of it that was stored elsewhere, as ``checkpoints.read`` returns it.
+    """
     while True:
         cut = _newest_cut(organization_id)
         report = Report(start=cut.seq if cut else 0)
         try:
             _Check(organization_id, cut, external, report).run()
         except _Mismatch as stop:
-            report.bad = stop.bad
-        # If retention has cut meanwhile, the missing rows were removed regularly: read again.
-        if report.bad is None or _newest_cut(organization_id) == cut:
+            report.finding = stop.finding
+        # If retention has cut the log since, the missing rows were removed by it: check again.
+        if report.finding is None or _newest_cut(organization_id) == cut:
             return report
 
 
@@ -124,7 +127,7 @@ class _Check:
         previous = self.cut.checkpoint.hash if self.cut else genesis(encode("org", self.organization_id))
         seq = self.report.start
         self._compare(seq, previous)
-        organization = key(connection, self.organization_id)
+        organization = database_id(connection, self.organization_id)
         for number, stored, owner, entry in self._rows():
             seq += 1
             if number != seq:
@@ -154,7 +157,7 @@ class _Check:
             raise _Mismatch(seq, CHAIN_REBUILT)
 
     def _read_digest(self, seq: int, entry: Link) -> None:
-        digest = read(entry.action, seq, entry.target_id, entry.changes)
+        digest = parse_digest(entry.action, seq, entry.target_id, entry.changes)
         if digest is None:
             raise _Mismatch(seq, "it is a digest that cannot be read")
         self.digests.append(digest)
@@ -166,13 +169,13 @@ class _Check:
             " LEFT JOIN audit_auditentry e ON e.id = s.entry_id"
             " WHERE s.organization_id = %s AND s.seq > %s ORDER BY s.seq LIMIT %s"
         )
-        organization = key(connection, self.organization_id)
+        organization = database_id(connection, self.organization_id)
         while True:
             with connection.cursor() as cursor:
                 cursor.execute(statement, [organization, after, BATCH])
                 found = cursor.fetchall()
             for row in found:
-                yield row[0], row[1], row[2], None if row[3] is None else link(row[3:])
+                yield row[0], row[1], row[2], None if row[3] is None else to_link(row[3:])
             if len(found) < BATCH:
                 return
             after = found[-1][0]
@@ -191,7 +194,7 @@ class _Check:
             cursor.execute(
                 "SELECT e.id FROM audit_auditentry e LEFT JOIN audit_seal s ON s.entry_id = e.id"
                 " WHERE e.organization_id = %s AND s.entry_id IS NULL ORDER BY e.id",
-                [key(connection, self.organization_id)],
+                [database_id(connection, self.organization_id)],
             )
             found = [row[0] if isinstance(row[0], uuid.UUID) else uuid.UUID(hex=row[0]) for row in cursor]
         queued = {

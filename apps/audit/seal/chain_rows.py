@@ -19,19 +19,19 @@ AT_POSTGRESQL = """to_char({0}.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.U
 
 
 def columns(database: BaseDatabaseWrapper, alias: str = "e") -> str:
-    """Return the SELECT list that ``link`` reads: the id, the time, the texts."""
+    """Return the SELECT list that ``to_link`` reads: the id, the time, the texts."""
     at = AT_POSTGRESQL.format(alias) if database.vendor == "postgresql" else f"CAST({alias}.at AS text)"
     changes = f"{alias}.changes::text" if database.vendor == "postgresql" else f"{alias}.changes"
     rest = ", ".join(changes if name == "changes" else f"{alias}.{name}" for name in TEXT_COLUMNS)
     return f"{alias}.id, {at}, {rest}"
 
 
-def key(database: BaseDatabaseWrapper, value: uuid.UUID) -> Any:
+def database_id(database: BaseDatabaseWrapper, value: uuid.UUID) -> Any:
     """Return an id as the database stores it."""
     return value if database.vendor == "postgresql" else value.hex
 
 
-def link(row: tuple[Any, ...]) -> Link:
+def to_link(row: tuple[Any, ...]) -> Link:
     """Return a row selected by ``columns`` as a link."""
     entry_id = row[0] if isinstance(row[0], uuid.UUID) else uuid.UUID(hex=row[0])
     return Link(entry_id, api_time(row[1]), *row[2:])

@@ -9,9 +9,9 @@ from apps.audit.seal.digests import (
     ROWS_PER_STEP,
     Digest,
     DigestSource,
-    add,
     digest_sources,
-    start,
+    extend_digest,
+    initial_digest,
 )
 from apps.audit.timeline.sources import uuid7_floor
 from apps.base.timestamps import database_now
@@ -53,10 +53,10 @@ def _check_kind(
 
 def _check_hour(organization_id: uuid.UUID, source: DigestSource, digest: Digest) -> Problem | None:
     first, before = uuid7_floor(digest.hour), uuid7_floor(digest.hour + HOUR)
-    found, rows = start(source.action, organization_id, digest.hour), 0
+    found, rows = initial_digest(source.action, organization_id, digest.hour), 0
     while True:
         part = source.rows(organization_id, first, before, ROWS_PER_STEP)
-        found, rows = add(found, [text for _key, text in part]), rows + len(part)
+        found, rows = extend_digest(found, [text for _key, text in part]), rows + len(part)
         if len(part) < ROWS_PER_STEP:
             break
         first = uuid.UUID(int=part[-1][0].int + 1)

@@ -59,13 +59,13 @@ def digest_sources() -> dict[str, DigestSource]:
     return {name: import_string(dotted) for name, dotted in sorted(_dotted_names.items())}
 
 
-def start(action: str, organization_id: uuid.UUID, hour: datetime) -> str:
+def initial_digest(action: str, organization_id: uuid.UUID, hour: datetime) -> str:
     """Return the initial digest of an action, organization and hour."""
     text = "\n".join((DOMAIN, action, encode("org", organization_id), format_hour(hour)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def add(digest: str, texts: list[str]) -> str:
+def extend_digest(digest: str, texts: list[str]) -> str:
     """Return the digest continued with the texts of further rows."""
     found = bytes.fromhex(digest)
     for text in texts:
@@ -93,7 +93,7 @@ class Digest(NamedTuple):
     seq: int
 
 
-def read(action: str, seq: int, target_id: str, changes: str) -> Digest | None:
+def parse_digest(action: str, seq: int, target_id: str, changes: str) -> Digest | None:
     """Parse the digest of a sealed entry; None if it is malformed."""
     try:
         recorded = json.loads(changes)

@@ -1,4 +1,4 @@
-"""Verification of an export as JSON Lines, by the file itself and what else is known of the chain.
+"""Verification of an export as JSON Lines, from the file itself and from hashes that are known otherwise.
 
 The changes of a file must be consecutive, from any number on. The file alone does not prove its first change, unless
 the hash before it is known from elsewhere, nor what follows its end. A repeated change, as in an export that was
@@ -41,7 +41,7 @@ class FileReport:
     unproved: list[int] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     last_hash: str = ""
-    bad: tuple[int | None, str] | None = None
+    finding: tuple[int | None, str] | None = None
 
 
 class _Mismatch(Exception):
@@ -56,7 +56,8 @@ def check_lines(
 ) -> FileReport:
     """Check the lines.
 
-    ``known(seq)``: the hash of a number in the stored chain, or None; called where the file has a gap and for its end.
+    ``stored_hash(seq)``: the hash of a number in the stored chain, or None; called where the file has a gap and for its
+    end.
     ``checkpoint_hashes``: hashes of checkpoints by number. ``filtered``: numbers can be missing. Raises
     InvalidExportFile for another kind of file.
     """
@@ -175,7 +176,7 @@ class _Check:
             self.seen.pop(next(iter(self.seen)))
 
     def _stop(self, seq: int, why: str) -> Any:
-        self.report.bad = (seq, why)
+        self.report.finding = (seq, why)
         raise _Mismatch
 
 

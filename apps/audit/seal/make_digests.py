@@ -13,11 +13,11 @@ from apps.audit.seal.digests import (
     HOUR,
     ROWS_PER_STEP,
     DigestSource,
-    add,
     digest_sources,
+    extend_digest,
     format_hour,
     hour_of,
-    start,
+    initial_digest,
 )
 from apps.audit.timeline.sources import uuid7_floor
 from apps.base import timestamps
@@ -100,7 +100,9 @@ def _continue(cursor: Round, source: DigestSource) -> int | None:
     assert organization_id is not None and hour is not None
     first = uuid7_floor(hour) if cursor.place is None else uuid.UUID(int=cursor.place.int + 1)
     found = source.rows(organization_id, first, uuid7_floor(hour + HOUR), ROWS_PER_STEP)
-    digest = add(cursor.hash or start(source.action, organization_id, hour), [text for _key, text in found])
+    digest = extend_digest(
+        cursor.hash or initial_digest(source.action, organization_id, hour), [text for _key, text in found]
+    )
     rows = cursor.rows + len(found)
     if len(found) == ROWS_PER_STEP:
         moved = sweep_cursor.advance(cursor, place=found[-1][0], rows=rows, hash=digest)

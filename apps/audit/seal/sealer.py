@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from apps.audit.models import Checkpoint, Seal, Unsealed
 from apps.audit.seal.chain import canonical, genesis, link_hash
-from apps.audit.seal.chain_rows import columns, link
+from apps.audit.seal.chain_rows import columns, to_link
 from apps.base.identifiers import encode
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _seal_batch() -> int | None:
         rows = cursor.fetchall()
         # Restoring a dump can queue entries again that are already sealed.
         Seal.objects.bulk_create(_seals([row[1:] for row in rows if row[0] is None]), BATCH)
-        Unsealed.objects.filter(entry_id__in=[link(row[2:]).id for row in rows]).delete()
+        Unsealed.objects.filter(entry_id__in=[to_link(row[2:]).id for row in rows]).delete()
     return len(rows)
 
 
@@ -94,7 +94,7 @@ def _seals(rows: list[tuple[Any, ...]]) -> list[Seal]:
     for organization, *row in rows:
         organization_id = organization if isinstance(organization, uuid.UUID) else uuid.UUID(hex=organization)
         end = ends.get(organization_id) or chain_end(organization_id)
-        entry = link(tuple(row))
+        entry = to_link(tuple(row))
         following = ChainEnd(end.seq + 1, link_hash(end.hash, canonical(end.seq + 1, entry)))
         ends[organization_id] = following
         seals.append(

@@ -84,12 +84,12 @@ class Changes(TimelineSource):
         rows = [self.row(entry) for part in found for entry in part]
         return sorted(rows, key=lambda row: row.seq or 0), str(up_to)
 
-    def count(self, actor: Actor, filters: Filters, span: ExportSpan | None, most: int | None = None) -> int:
+    def count(self, actor: Actor, filters: Filters, span: ExportSpan | None, limit: int | None = None) -> int:
         """Count the rows of a span, or without one all current matches, sealed or not."""
         bounds: dict[str, Any] = pk_bounds(filters)
         if span is not None and span.up_to:
             bounds["seal__seq__lte"] = int(span.up_to)
-        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.querysets(actor, filters)]
+        counted = [rows.filter(**bounds).order_by()[:limit] for rows in self.querysets(actor, filters)]
         return sum(rows.count() for rows in counted)
 
 

@@ -61,7 +61,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry of the timeline. ``link``: a path below the organization's pages, or empty."""
+    """One entry of the timeline. ``key``: its primary key; ``link``: a path below the organization's, or empty."""
 
     key: uuid.UUID
     category: str
@@ -160,10 +160,10 @@ class TimelineSource:
         rows = list(islice(heapq.merge(*found, key=lambda row: row.key), STEP))
         return rows, str(rows[-1].key) if len(rows) == STEP else span.up_to
 
-    def count(self, actor: Actor, filters: Filters, span: ExportSpan | None, most: int | None = None) -> int:
-        """Count the rows of a span, or without one all current matches; at most ``most`` per selection."""
+    def count(self, actor: Actor, filters: Filters, span: ExportSpan | None, limit: int | None = None) -> int:
+        """Count the rows of a span, or without one all current matches; at most ``limit`` per selection."""
         bounds = pk_bounds(filters, before=None if span is None else _following(span.up_to))
-        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.querysets(actor, filters)]
+        counted = [rows.filter(**bounds).order_by()[:limit] for rows in self.querysets(actor, filters)]
         return sum(rows.count() for rows in counted)
 
 

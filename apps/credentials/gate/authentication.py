@@ -13,7 +13,7 @@ from apps.credentials.gate import key_check, key_hints, rate_limits
 from apps.credentials.gate.rate_limits import Window
 
 SCHEMES = ("bearer", "x-api-key")
-# Stands for a credential that was sent but is empty, as the server passes on bytes outside ASCII.
+# A credential that was sent but is empty here: the server passes on bytes outside ASCII this way.
 UNREADABLE = ""
 
 

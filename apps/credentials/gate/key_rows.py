@@ -92,19 +92,23 @@ class KeyRow:
 class RowSource:
     """Reads the keys of one kind: its additional columns and joins, and the function that builds its rows.
 
-    ``own``: columns of ``k`` (the key) and of the tables in ``joins``. ``build`` takes the fields of every ``KeyRow``
-    as a dict, then the values of ``own``.
+    ``extra_columns``: columns of ``k`` (the key) and of the tables in ``joins``. ``build`` takes the fields of every
+    ``KeyRow`` as a dict, then the values of ``extra_columns``.
     """
 
     kind: str
     model: Any  # a SecretKey, which cannot be imported yet when kinds are registered
-    own: tuple[str, ...]
+    extra_columns: tuple[str, ...]
     build: Callable[..., KeyRow]
     joins: str = ""
     select: str = field(init=False)
 
     def __post_init__(self) -> None:
-        columns = (*(f"k.{name}" for name in COLUMNS), *(f"o.{name}" for name in ORGANIZATION_COLUMNS), *self.own)
+        columns = (
+            *(f"k.{name}" for name in COLUMNS),
+            *(f"o.{name}" for name in ORGANIZATION_COLUMNS),
+            *self.extra_columns,
+        )
         select = SELECT.format(columns=", ".join(columns), table=self.model._meta.db_table, joins=self.joins)
         object.__setattr__(self, "select", select)
 
@@ -159,17 +163,17 @@ class RowSource:
 
 
 def as_uuid(value: Any) -> uuid.UUID:
-    """Return a UUID."""
+    """Return the value of a UUID column, which SQLite returns as a text."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
 
 
 def as_json(value: Any) -> Any:
-    """Return parsed JSON."""
+    """Return the value of a JSON column, which a raw cursor can return as a text."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def as_seconds(value: Any) -> float | None:
-    """Return a time as seconds since 1970, or None."""
+    """Return the value of a time column as seconds since 1970, or None."""
     if value is None:
         return None
     at = datetime.fromisoformat(value) if isinstance(value, str) else value

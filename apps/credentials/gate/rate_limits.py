@@ -177,16 +177,16 @@ def consume(
     """
     if not windows and not versions:
         return ALLOWED
-    answer = _run_script(packed or pack(windows, versions, cost), windows, versions, cost)
-    if answer is None:
+    reply = _run_script(packed or pack(windows, versions, cost), windows, versions, cost)
+    if reply is None:
         return Decision(False, stale=True) if versions else memory.consume(windows, cost)
-    if answer[0] == -1:
+    if reply[0] == -1:
         return Decision(False, stale=True)
     states = []
     for index, window in enumerate(windows):
-        count, left = answer[1 + index * 2], answer[2 + index * 2]
+        count, left = reply[1 + index * 2], reply[2 + index * 2]
         states.append(WindowState(window, max(0, window.limit - count), max(0, left) / 1000))
-    return Decision(answer[0] == 1, tuple(states))
+    return Decision(reply[0] == 1, tuple(states))
 
 
 def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
@@ -214,24 +214,24 @@ def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), co
     """Return the Redis command as bytes, with the script's digest or its source in ``script``."""
     if not settings.REDIS_URL:
         return b""
-    words: list[str | int] = ["EVAL", script] if script else ["EVALSHA", CONSUME_SHA]
-    words.append(len(versions) + len(windows))
-    words += [f"{PREFIX}{name}" for name, _ in versions]
-    words += [f"{PREFIX}w:{window.bucket}" for window in windows]
-    words += [len(versions), cost, *(value for _, value in versions)]
+    arguments: list[str | int] = ["EVAL", script] if script else ["EVALSHA", CONSUME_SHA]
+    arguments.append(len(versions) + len(windows))
+    arguments += [f"{PREFIX}{name}" for name, _ in versions]
+    arguments += [f"{PREFIX}w:{window.bucket}" for window in windows]
+    arguments += [len(versions), cost, *(value for _, value in versions)]
     for window in windows:
-        words += [window.limit, window.seconds * 1000]
-    return portal_redis.pack(*words)
+        arguments += [window.limit, window.seconds * 1000]
+    return portal_redis.pack(*arguments)
 
 
 def _run_script(
     packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int
 ) -> list[int] | None:
-    answers = portal_redis.send(packed)
-    if answers is not None and portal_redis.is_unknown_script(answers[0]):
+    replies = portal_redis.send(packed)
+    if replies is not None and portal_redis.is_unknown_script(replies[0]):
         # A restarted or flushed Redis does not know the script: send its source once.
-        answers = portal_redis.send(pack(windows, versions, cost, CONSUME_SCRIPT))
-    return None if answers is None else answers[0]
+        replies = portal_redis.send(pack(windows, versions, cost, CONSUME_SCRIPT))
+    return None if replies is None else replies[0]
 
 
 def headers(states: Sequence[WindowState]) -> dict[str, str]:
@@ -242,11 +242,11 @@ def headers(states: Sequence[WindowState]) -> dict[str, str]:
     if not states:
         return {}
     tightest = min(states, key=lambda state: (state.remaining, -state.reset))
-    lefts = [f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states]
+    items = [f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states]
     return {
         "RateLimit-Limit": str(tightest.window.limit),
         "RateLimit-Remaining": str(tightest.remaining),
         "RateLimit-Reset": str(tightest.reset_seconds),
         "RateLimit-Policy": ", ".join([state.window.policy for state in states]),
-        "RateLimit": ", ".join(lefts),
+        "RateLimit": ", ".join(items),
     }

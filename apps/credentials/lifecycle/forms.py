@@ -46,22 +46,22 @@ class LifetimeForm(StepUpForm):
     expires = forms.ChoiceField(label=_("Expires"))
     custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
 
-    def set_lifetime_choices(self, presets: Sequence[str], longest: int | None, initial_days: int | None) -> None:
+    def set_lifetime_choices(self, presets: Sequence[str], max_days: int | None, initial_days: int | None) -> None:
         """Set the choices; a longer lifetime than offered is refused by the action.
 
-        ``presets``: the presets in days; ``longest`` and ``initial_days``: in days, None for no expiry.
+        ``presets``: the presets in days; ``max_days`` and ``initial_days``: in days, None for no expiry.
         """
         now = timezone.now()
         labels = {days: _in_days(int(days), now) for days in presets}
         labels |= {CUSTOM: gettext("Other number of days"), NEVER: gettext("No expiry")}
         cast(forms.ChoiceField, self.fields["expires"]).choices = list(labels.items())
-        if longest is not None:
-            shown = [word for word in labels if word != NEVER and (word == CUSTOM or int(word) <= longest)]
-            cast(forms.Select, self.fields["expires"].widget).choices = [(word, labels[word]) for word in shown]
-            self.fields["custom_days"].help_text = _until_at_most(longest, now)
-            self.fields["custom_days"].widget.attrs["max"] = longest
-        word = NEVER if initial_days is None else str(initial_days)
-        self.fields["expires"].initial = word if word in labels else CUSTOM
+        if max_days is not None:
+            shown = [value for value in labels if value != NEVER and (value == CUSTOM or int(value) <= max_days)]
+            cast(forms.Select, self.fields["expires"].widget).choices = [(value, labels[value]) for value in shown]
+            self.fields["custom_days"].help_text = _until_at_most(max_days, now)
+            self.fields["custom_days"].widget.attrs["max"] = max_days
+        value = NEVER if initial_days is None else str(initial_days)
+        self.fields["expires"].initial = value if value in labels else CUSTOM
         self.fields["custom_days"].initial = initial_days
 
     def clean(self) -> dict[str, Any]:
@@ -208,8 +208,8 @@ class EndDescendantsForm(ReasonForm):
     def __init__(self, *args: Any, found: Sequence[Descendant], **options: Any) -> None:
         super().__init__(*args, **options)
         field = cast(forms.MultipleChoiceField, self.fields["only"])
-        field.choices = [(each.id, _line(each)) for each in found]
-        field.initial = [each.id for each in found]
+        field.choices = [(descendant.id, _line(descendant)) for descendant in found]
+        field.initial = [descendant.id for descendant in found]
 
     def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``end_descendants``."""
@@ -225,12 +225,12 @@ KIND_LABELS = {
 }
 
 
-def _line(each: Descendant) -> str:
+def _line(descendant: Descendant) -> str:
     words = {
-        "kind": KIND_LABELS[each.kind],
-        "name": each.name,
-        "creator": each.created_by_label,
-        "day": format_date_for_reader(timezone.localtime(each.created_at), "date"),
+        "kind": KIND_LABELS[descendant.kind],
+        "name": descendant.name,
+        "creator": descendant.created_by_label,
+        "day": format_date_for_reader(timezone.localtime(descendant.created_at), "date"),
     }
     return gettext("%(kind)s “%(name)s”, created by %(creator)s, %(day)s") % words
 

@@ -61,7 +61,7 @@ class KeyPages:
     """The configuration of the pages of one kind of key.
 
     ``name``: the route of a key's page; ``{name}_rotate`` and so on are the routes of the pages that change it.
-    ``actions``: by the same words; they take ``actor`` and ``key_id``. ``list_route``: the route of a key's list.
+    ``actions``: by the names of the pages; each takes ``actor`` and ``key_id``. ``list_route``: that of a key's list.
     """
 
     name: str
@@ -92,17 +92,21 @@ def lifecycle_urls(one_key: str, keys: KeyPages, permission: Permission) -> list
     """Return the routes of the pages that change a key; ``one_key``: the path of a key's page."""
     decorator = org_page(permission, nav=keys.section, methods=FORM_METHODS)
     return [
-        path(f"{one_key}{word}/", decorator(partial(_serve_if_applicable, keys, word)), name=f"{keys.name}_{word}")
-        for word in PAGES
+        path(
+            f"{one_key}{change_name}/",
+            decorator(partial(_serve_if_applicable, keys, change_name)),
+            name=f"{keys.name}_{change_name}",
+        )
+        for change_name in PAGES
     ]
 
 
-def _serve_if_applicable(keys: KeyPages, word: str, request: PortalRequest, **ids: str) -> HttpResponse:
+def _serve_if_applicable(keys: KeyPages, change_name: str, request: PortalRequest, **ids: str) -> HttpResponse:
     """Serve a page, or redirect to the key's page where its state does not allow the change."""
     (key_id,) = ids.values()
     key = keys.find(request, key_id)
-    is_possible = CHANGES[word].applies_to(key) if word in CHANGES else not key.is_revoked_or_expired
-    return PAGES[word](request, keys, key) if is_possible else _redirect_to_key(request, keys, key)
+    is_possible = CHANGES[change_name].applies_to(key) if change_name in CHANGES else not key.is_revoked_or_expired
+    return PAGES[change_name](request, keys, key) if is_possible else _redirect_to_key(request, keys, key)
 
 
 def edit(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
@@ -146,8 +150,8 @@ def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespo
 
 def enable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Enable a disabled key with one click."""
-    done = _("“%(name)s” works again, from its next call on.")
-    return _apply_without_form(request, keys, key, "enable", done)
+    message = _("“%(name)s” works again, from its next call on.")
+    return _apply_without_form(request, keys, key, "enable", message)
 
 
 def release(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
@@ -216,20 +220,24 @@ def _post_data(request: PortalRequest) -> Any:
     return request.POST if request.method == "POST" else None
 
 
-def _redirect_to_key(request: PortalRequest, keys: KeyPages, key: SecretKey, done: str = "") -> HttpResponse:
-    if done:
-        messages.success(request, done % {"name": key.name})
+def _redirect_to_key(request: PortalRequest, keys: KeyPages, key: SecretKey, message: str = "") -> HttpResponse:
+    if message:
+        messages.success(request, message % {"name": key.name})
     return redirect(keys.name, request.organization.slug, key.public_id)
 
 
-def _render_form(request: PortalRequest, keys: KeyPages, word: str, form: StepUpForm, context: Context) -> HttpResponse:
+def _render_form(
+    request: PortalRequest, keys: KeyPages, change_name: str, form: StepUpForm, context: Context
+) -> HttpResponse:
     context = {"form": form, **context}
-    return render(request, f"{keys.section}/{word}.html", context, status=422 if form.errors else 200)
+    return render(request, f"{keys.section}/{change_name}.html", context, status=422 if form.errors else 200)
 
 
-def _apply_without_form(request: PortalRequest, keys: KeyPages, key: SecretKey, word: str, done: str) -> HttpResponse:
+def _apply_without_form(
+    request: PortalRequest, keys: KeyPages, key: SecretKey, change_name: str, message: str
+) -> HttpResponse:
     """Apply the change where step-up confirmation is recent, else ask for it."""
     form = ConfirmForm.of(request)
-    if form.is_valid() and try_change(form, keys.actions[word], key):
-        return _redirect_to_key(request, keys, key, done)
-    return _render_form(request, keys, word, form, {"key": keys.view_models.facts(key, None)})
+    if form.is_valid() and try_change(form, keys.actions[change_name], key):
+        return _redirect_to_key(request, keys, key, message)
+    return _render_form(request, keys, change_name, form, {"key": keys.view_models.facts(key, None)})

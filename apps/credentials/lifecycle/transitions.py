@@ -159,9 +159,9 @@ def rotate(
 ) -> tuple[Key, str]:
     """Rotate a key and record it: issue a successor with the same settings; the old key expires after the overlap.
 
-    Both share one rate limit budget. The old key's expiry is never extended; where the key is itself a successor, its
-    predecessor's overlap ends immediately. ``changed``: settings of the new key that differ. Raises Conflict where the
-    key is revoked, expired or already replaced.
+    Both share one set of rate limit windows. The old key's expiry is never extended; where the key is itself a
+    successor, its predecessor's overlap ends immediately. ``changed``: settings of the new key that differ. Raises
+    Conflict where the key is revoked, expired or already replaced.
     """
     require_changeable(key)
     if key.overlap_since is not None or type(key).objects.filter(replaces=key).exists():

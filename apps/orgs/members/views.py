@@ -117,7 +117,7 @@ def leave(request: PortalRequest) -> HttpResponse:
 
 def _member_context(request: PortalRequest, found: Membership) -> dict[str, Any]:
     descendant_count = count_descendants(request.actor, found.user_public_id)
-    return {"member": view_models.member_rows(request.actor, [found])[0], "made": descendant_count}
+    return {"member": view_models.member_rows(request.actor, [found])[0], "descendant_count": descendant_count}
 
 
 def _is_only_organization(found: Membership) -> bool:

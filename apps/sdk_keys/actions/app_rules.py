@@ -48,8 +48,8 @@ def check_app_id(platform: Platform, app_id: str | None) -> str:
         if app_id:
             raise Invalid.field("app_id", _("A key for the web has no app id: it has origins."))
         return ""
-    form, example = (BUNDLE_ID, "com.example.app") if platform == Platform.IOS else (PACKAGE_NAME, "com.example.app")
-    if not form.fullmatch(app_id) or len(app_id) > MAX_APP_ID_LENGTH[platform]:
+    pattern, example = (BUNDLE_ID, "com.example.app") if platform == Platform.IOS else (PACKAGE_NAME, "com.example.app")
+    if not pattern.fullmatch(app_id) or len(app_id) > MAX_APP_ID_LENGTH[platform]:
         name = _("bundle id") if platform == Platform.IOS else _("package name")
         raise Invalid.field("app_id", _("Give the app's %(name)s, such as %(example)s.") % {
             "name": name, "example": example})  # fmt: skip
@@ -100,7 +100,7 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, PORTS.get(parts.scheme)) else "")
 
 
-def check_limit(limit: int | None) -> int | None:
+def check_activation_limit(limit: int | None) -> int | None:
     """Return the device limit (None: no limit), or raise Invalid."""
     if limit is not None and not 1 <= limit <= MAX_DEVICES:
         raise Invalid.field("activation_limit", _("Give a number from 1 to %(most)d, or none for no limit.") % {

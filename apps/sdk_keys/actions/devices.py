@@ -59,17 +59,17 @@ def _activate(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, st
     now = timezone.now()
     digests = device_digests(pool.pk, device.device_id)
     token, token_digest = new_token()
-    seen = {
+    values = {
         "key_id": row.pk, "token_digest": token_digest, "last_seen_at": now, "last_seen_from": actor.address,
         "expires_at": device_limit.expiry_for(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
-        "pepper_id": current_pepper(), **_reported(device.app_version, device.os_version),
+        "pepper_id": current_pepper(), **_reported_versions(device.app_version, device.os_version),
     }  # fmt: skip
-    own = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
-    if own is not None:
-        for name, value in seen.items():
-            setattr(own, name, value)
-        own.save(update_fields=list(seen))
-        return own, token, False
+    existing = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
+    if existing is not None:
+        for name, value in values.items():
+            setattr(existing, name, value)
+        existing.save(update_fields=list(values))
+        return existing, token, False
     if row.restriction is not None:
         raise Forbidden(row.restriction.activation_error, row.restriction.code)
     if device_limit.is_full(pool):
@@ -77,14 +77,14 @@ def _activate(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, st
     if device_limit.is_full(pool):
         return None
     device_limit.check_churn(pool, digests, now)
-    activation = Activation.objects.create(pool=pool, organization_id=pool.organization_id, created_at=now, **seen)
+    activation = Activation.objects.create(pool=pool, organization_id=pool.organization_id, created_at=now, **values)
     pool.active_count += 1
     pool.save(update_fields=["active_count"])
     record_and_publish_device(actor, activation, "sdk_key.activated")
     return activation, token, True
 
 
-def _reported(app_version: str, os_version: str) -> dict[str, str]:
+def _reported_versions(app_version: str, os_version: str) -> dict[str, str]:
     """Return the versions that a device reports, without those that it leaves out."""
     versions = {"app_version": app_version, "os_version": os_version}
     return {name: text for name, text in versions.items() if text}
@@ -117,12 +117,12 @@ def check_token(activation: Activation, token: str) -> None:
 def record_heartbeat(
     *, actor: Actor, activation: Activation, app_version: str = "", os_version: str = ""
 ) -> Activation:
-    """Record that a device is in use; NotFound where it was deactivated concurrently."""
+    """Record that a device is in use; raise NotFound where it was deactivated concurrently."""
     now = timezone.now()
     pool = activation.pool
     values = {
         "last_seen_at": now, "last_seen_from": actor.address, "expires_at": device_limit.expiry_for(pool, now),
-        **_reported(app_version, os_version),
+        **_reported_versions(app_version, os_version),
     }  # fmt: skip
     rows = Activation.objects.filter(pk=activation.pk, token_digest=activation.token_digest).active()
     if not rows.update(**values):
@@ -134,7 +134,7 @@ def record_heartbeat(
 
 @transaction.atomic
 def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
-    """Deactivate a device by its own request; NotFound where it is inactive already."""
+    """Deactivate a device at its own request; raise NotFound where it was deactivated before."""
     if not device_limit.deactivate(
         device_limit.lock_pool(activation.pool_id), activation, actor=actor, reason=DeactivationReason.DEVICE
     ):
@@ -143,7 +143,7 @@ def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
 
 @transaction.atomic
 def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> Activation:
-    """Deactivate a device of a key by hand; NotFound where the key has no such active device."""
+    """Deactivate a device of a key for a member or a key; raise NotFound where the key has no such active device."""
     actor.require(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)
     key: SdkKey = SdkKey.objects.for_actor(actor).with_public_id(key_id)
     pool = device_limit.lock_pool(key.pool_id)

@@ -62,7 +62,7 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     }
     pool = ActivationPool.objects.create(
         organization_id=cast(uuid.UUID, actor.organization_id),
-        activation_limit=app_rules.check_limit(new.activation_limit),
+        activation_limit=app_rules.check_activation_limit(new.activation_limit),
         inactive_after_days=app_rules.check_inactive_days(new.inactive_after_days),
     )
     key, plaintext = transitions.issue(SdkKey, actor=actor, pool=pool, **values)
@@ -120,7 +120,7 @@ def _validated(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict
         key_changes["origins"] = app_rules.check_origins(platform, asked["origins"])
     pool_changes: dict[str, Any] = {}
     if "activation_limit" in asked:
-        pool_changes["activation_limit"] = app_rules.check_limit(asked["activation_limit"])
+        pool_changes["activation_limit"] = app_rules.check_activation_limit(asked["activation_limit"])
     if "inactive_after_days" in asked:
         pool_changes["inactive_after_days"] = app_rules.check_inactive_days(asked["inactive_after_days"])
     return key_changes, pool_changes

@@ -77,8 +77,8 @@ class Command(PortalCommand):
             report = chain_check.check(key, external if key == checkpoint_org else None)
             count += report.count
             lines[slug] = _describe(report)
-            if report.bad is not None:
-                self._add_finding(slug, report.bad.seq, report.bad.why)
+            if report.finding is not None:
+                self._add_finding(slug, report.finding.seq, report.finding.why)
         return {**lines, "changes": count, "bad": len(self.findings)}
 
     def _add_finding(self, whose: str, seq: int | None, why: str) -> None:
@@ -101,8 +101,8 @@ class Command(PortalCommand):
             raise CommandError(_cannot_read(path, error)) from None
         except export_check.InvalidExportFile as error:
             raise CommandError(str(error)) from None
-        if report.bad is not None:
-            self._add_finding(Path(path).name, *report.bad)
+        if report.finding is not None:
+            self._add_finding(Path(path).name, *report.finding)
         elif not report.count:
             raise CommandError("There is no change in this file, so there is nothing to verify.")
         return _describe_file(report, slug_of(owner))
@@ -141,8 +141,8 @@ def _describe(report: chain_check.Report) -> str:
     if report.hours_left_out:
         parts.append(f"{report.hours_left_out} digests are of hours that retention may have touched")
     parts += report.notes
-    if report.bad is not None:
-        parts = [f"BAD from {'-' if report.bad.seq is None else report.bad.seq}", report.bad.why, *parts]
+    if report.finding is not None:
+        parts = [f"BAD from {'-' if report.finding.seq is None else report.finding.seq}", report.finding.why, *parts]
     return "; ".join(parts)
 
 
@@ -159,7 +159,7 @@ def _describe_file(report: export_check.FileReport, organization: str | None) ->
         "missing": ", ".join(f"{first} to {last}" for first, last in report.gaps[:10]) or None,
         "repeated": report.repeated,
         "other_rows": report.other_rows,
-        "bad": None if report.bad is None else report.bad[0],
+        "bad": None if report.finding is None else report.finding[0],
     }
 
 
