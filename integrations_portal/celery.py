@@ -1,4 +1,4 @@
-"""The Celery app. It only carries worker notifications: messages without data, whose loss costs one poll."""
+"""The Celery app. It only wakes workers: messages without data, whose loss costs one poll."""
 
 import os
 import re
@@ -22,6 +22,7 @@ def make_app() -> Celery:
         # Without these Celery reads CELERY_BROKER_URL from the environment itself.
         broker_read_url=broker or None,
         broker_write_url=broker or None,
+        # The name that running brokers have.
         task_default_queue="portal-bell",
         task_acks_late=False,
         task_ignore_result=True,

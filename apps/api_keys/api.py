@@ -81,5 +81,5 @@ class Usage(PortalView):
         span = usage_span(request, timezone.now())
         report = organization_usage(cast(UUID, request.actor.organization_id), span)
         last_use = last_use_of_organization(request.actor)
-        known = keys_by_pk(request.actor, report)
-        return Response(UsageSerializer.write(report, known=known, last_use=last_use))
+        api_keys = keys_by_pk(request.actor, report)
+        return Response(UsageSerializer.write(report, api_keys=api_keys, last_use=last_use))

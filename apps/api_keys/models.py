@@ -159,7 +159,7 @@ class ApiKey(SecretKey):
         default=NOT_ANNOUNCED,
         db_default=NOT_ANNOUNCED,
         editable=False,
-        help_text=_("The last notice of its expiry: so many days before. 0: that it has expired."),
+        help_text=_("The last notice of its expiry: how many days before it was sent; 0: after it."),
     )
     rotation_reminded_at = models.DateTimeField(null=True, editable=False)
 
@@ -195,6 +195,7 @@ class KeyHabit(models.Model):
     learned_at = models.DateTimeField()
     first_hour = models.DateTimeField(null=True)
     hours = models.PositiveIntegerField(default=0, help_text="In which it was used at all.")
+    # The most calls in an hour.
     busiest_hour = models.PositiveIntegerField(default=0)
     calls = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)

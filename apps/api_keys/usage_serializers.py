@@ -19,7 +19,7 @@ class UsageByStatusSerializer(ResponseSerializer):
     server_error = StrictInteger("Calls that were answered with 5xx.", example=0, name="5xx")
 
     def to_representation(self, instance: dict[str, int]) -> dict[str, Any]:
-        """Return the counts by status class, of which each field has the name."""
+        """Return the counts; the names of the fields are those of the status classes."""
         return {name: instance[name] for name in self._declared_fields}
 
 
@@ -76,8 +76,8 @@ class KeyCallsSerializer(ResponseSerializer):
 
 
 class UsageSerializer(KeyUsageSerializer):
-    """The calls of an organization in a span of time. Context: ``known``, by primary key, and ``last_use``."""
+    """The calls of an organization in a span of time. Context: ``api_keys``, those of the report, and ``last_use``."""
 
     @computed(ListOf(Nested(KeyCallsSerializer), "Calls by key, the most first."))
     def keys(self, report: UsageReport) -> list[KeyCalls]:
-        return [each for each in report.keys if each.pk in self.context["known"]]
+        return [each for each in report.keys if each.pk in self.context["api_keys"]]

@@ -109,7 +109,7 @@ def creator_name(actor: Actor, creator: str) -> str:
 
 
 def count_descendants(actor: Actor, creator: str) -> int:
-    """Return how many active objects of a creator the actor can see."""
+    """Return how many objects of a creator still work and can be seen by the actor."""
     return len(descendants_of(actor, creator))
 
 

@@ -20,6 +20,7 @@ ATTEMPT_COLUMNS = (
     *("error", "hint", "address", "timings_ms", "request_headers", "response_headers", "response_body", "truncated"),
     "url",
 )  # fmt: skip
+# ``client_id``: the event's id that the publisher chose.
 EVENT_COLUMNS = ("id", "created_at", "type", "test", "publisher", "client_id", "body")
 Rows = list[tuple[uuid.UUID, str]]
 

@@ -123,7 +123,7 @@ def _copy_sqlite(partial: Path) -> None:
             contextlib.closing(sqlite3.connect(partial)) as copy,
         ):
             source.backup(copy, pages=-1)
-            # The copy is in WAL mode like the original; without it the backup is a single file.
+            # The copy is in WAL mode like the original; leaving that mode makes the backup a single file.
             copy.execute("PRAGMA journal_mode=DELETE")
             found = [row[0] for row in copy.execute("PRAGMA integrity_check(5)")]
             broken_key = copy.execute("PRAGMA foreign_key_check").fetchone()

@@ -49,7 +49,7 @@ PLANS = (
 
 @dataclass(frozen=True, slots=True)
 class DemoEndpoint:
-    """An endpoint with its secret in plain text, for signing the past."""
+    """An endpoint with its secret in plain text, with which the demo signs past deliveries."""
 
     endpoint: Endpoint
     secret: str

@@ -56,7 +56,9 @@ def test_what_fails_has_four_in_flight_and_a_part_of_the_claim(acme: Organizatio
     counts = Counter(each.endpoint.id for each in claimed)
     assert sum(counts[each.pk] for each in failing) == 12
     assert [counts[each.pk] for each in healthy] == [6, 6]
-    assert {each.endpoint.is_failing for each in claimed if each.endpoint.id in {one.pk for one in failing}} == {True}
+    assert {each.endpoint.is_struggling for each in claimed if each.endpoint.id in {one.pk for one in failing}} == {
+        True
+    }
     claims.claim(100)
     flying = Counter(Delivery.objects.filter(status="sending").values_list("endpoint_id", flat=True))
     assert {flying[each.pk] for each in failing} == {4}
@@ -86,8 +88,8 @@ def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     slots = ConcurrencySlots(100)
 
-    def ask(endpoint: int, count: int, is_failing: bool = False) -> list[Any]:
-        snapshot = SimpleNamespace(id=endpoint, is_failing=is_failing)
+    def ask(endpoint: int, count: int, is_struggling: bool = False) -> list[Any]:
+        snapshot = SimpleNamespace(id=endpoint, is_struggling=is_struggling)
         made = [type("Claimed", (), {"endpoint": snapshot})() for _number in range(count)]
         slots.add(made, clock[0])
         started = []
@@ -105,7 +107,7 @@ def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest
     list(slots.pop_waiting())
     fresh = ConcurrencySlots(100)
     slots = fresh
-    started = ask(1, 3, is_failing=True)
+    started = ask(1, 3, is_struggling=True)
     assert fresh.slow_slots_left(set()) == 37
     for each in started:
         fresh.release(each)

@@ -62,7 +62,7 @@ def without_secret(text: str) -> str:
 
 
 def caps(actor: Actor) -> list[dict[str, Any]]:
-    """Return the types with a cap and active keys, and how much of it is used: two queries."""
+    """Return the types with a cap and live keys, and how much of it is used: two queries."""
     counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk")).order_by()
     used = {row["key_type"]: row["count"] for row in counted}
     return [

@@ -29,7 +29,7 @@ class CreationRefusal:
 
 @dataclass(frozen=True, slots=True)
 class KeyTypeOptions:
-    """The key types and scopes that the actor's organization can choose from, and the active keys per type."""
+    """The key types and scopes that the actor's organization can choose from, and the live keys per type."""
 
     actor: Actor
     types: list[KeyType]
@@ -40,7 +40,7 @@ class KeyTypeOptions:
 
     @classmethod
     def for_actor(cls, actor: Actor) -> "KeyTypeOptions":
-        """Read types, scopes, package, active keys per type and the maximum lifetime: five queries."""
+        """Read types, scopes, package, live keys per type and the maximum lifetime: five queries."""
         counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk"))
         return cls(
             actor=actor,

@@ -39,7 +39,7 @@ def operator_of(request: PortalRequest) -> Actor:
 
 
 class ValidatedAutocompleteSelect(AutocompleteSelect):
-    """An autocomplete widget that drops values that are not keys, on which Django's query fails."""
+    """An autocomplete widget that drops values that are not primary keys: Django's query fails on them."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         """Return the options for the valid values."""

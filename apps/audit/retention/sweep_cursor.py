@@ -15,8 +15,8 @@ from apps.audit.models import Round
 from apps.orgs.models import Organization
 
 
-def claim_next(name: str) -> Round | None:
-    """Return the cursor of a job, or None while it is paused."""
+def due_cursor(name: str) -> Round | None:
+    """Return the cursor of a job, which other workers may read at the same time, or None while the job is paused."""
     cursor, _is_new = Round.objects.get_or_create(name=name)
     return None if cursor.again_at is not None and cursor.again_at > timezone.now() else cursor
 

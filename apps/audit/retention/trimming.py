@@ -49,7 +49,7 @@ def _sweep_organizations(name: str, work: Callable[[uuid.UUID, float], tuple[int
     """Process organizations for up to MAX_SECONDS, continuing where the last run stopped; return the sum of counts."""
     until, done = time.monotonic() + MAX_SECONDS, 0
     while time.monotonic() < until:
-        cursor = sweep_cursor.claim_next(name)
+        cursor = sweep_cursor.due_cursor(name)
         if cursor is None:
             break
         following = sweep_cursor.organizations_after(cursor.organization_id, 1)

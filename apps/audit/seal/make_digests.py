@@ -45,7 +45,7 @@ def _make(name: str, source: DigestSource) -> int:
 
 def _step(name: str, source: DigestSource) -> int | None:
     """Take one step and return how many rows it added; None if nothing is due or another worker took it."""
-    cursor = sweep_cursor.claim_next(name)
+    cursor = sweep_cursor.due_cursor(name)
     if cursor is None:
         return None
     if cursor.organization_id is None and not _begin(cursor, source):

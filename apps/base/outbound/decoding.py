@@ -71,7 +71,7 @@ def _decode(raw: bytes, content_type: str, is_truncated: bool) -> str:
             return raw.decode().removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             head = raw[: error.start]
-            # A character cut off at the end, unless it is the only one outside ASCII.
+            # A character may be cut off at the end; one that is the only one outside ASCII is not taken for that.
             if error.reason == "unexpected end of data" and (is_truncated or not head.isascii()):
                 return head.decode()
     for byte_order_mark, marked_charset in _BYTE_ORDER_MARKS:

@@ -177,7 +177,7 @@ class CaresResolver:
             if query.dns_query and query.dns_query.is_pending and query.deadline > now:
                 continue
             del self._queries[query.name]
-            # Without a query the process was out of descriptors for its sockets.
+            # Without a query: the process had no descriptor left for its sockets.
             answer = query.dns_query.result() if query.dns_query else DnsResult(hint="dns_server_failed")
             if query.dns_query:
                 query.dns_query.close()

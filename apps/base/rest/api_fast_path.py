@@ -148,7 +148,8 @@ class Application(WSGIHandler):
 
     def _serve_page(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("HTTP_COOKIE") == "":
-            # Here and not in a middleware: Django's test client sends an empty header where there are no cookies.
+            # granian hands over a header with bytes outside ASCII as an empty one. Not in a middleware: Django's test
+            # client sends an empty header where there are no cookies.
             environ["HTTP_COOKIE"] = UNREADABLE_HEADER
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

@@ -34,7 +34,7 @@ def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> No
 def check_all(request: PortalRequest, *limits: tuple[str, str, str]) -> None:
     """Count the request under several limits (group, rate, per), or under none where one is reached."""
     for group, rate, per in limits:
-        check_failures(request, group, rate, per=per)
+        check_without_counting(request, group, rate, per=per)
     for group, rate, per in limits:
         check(request, group, rate, per=per)
 
@@ -45,15 +45,15 @@ def count(request: PortalRequest, group: str, rate: str, *, per: str) -> int:
     return usage["count"] if usage else 0
 
 
-def check_failures(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """Raise RateLimited where ``count_failure`` has counted as many as the rate allows. Counts nothing itself."""
+def check_without_counting(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
+    """Raise RateLimited where as many were counted as the rate allows; count nothing."""
     usage = _usage(request, group, rate, per, increment=False)
     if usage and usage["count"] >= usage["limit"]:
         raise _refusal(usage)
 
 
 def count_failure(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """Count one failure under the same group, rate and ``per`` as ``check_failures``."""
+    """Count one failure under the same group, rate and ``per`` as ``check_without_counting``."""
     _usage(request, group, rate, per, increment=True)
 
 

@@ -52,7 +52,7 @@ class SignIn(LoginView):
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """Check the limits before the password."""
         self._started = time.monotonic()
-        form_limits.check_failures(request, "sign-in-failures", FAILURE_LIMIT, per=self._limit_key)
+        form_limits.check_without_counting(request, "sign-in-failures", FAILURE_LIMIT, per=self._limit_key)
         form_limits.check_all(
             request, ("sign-in", SIGN_IN_LIMIT, ""), ("sign-in-tries", ATTEMPT_LIMIT, self._limit_key)
         )

@@ -12,6 +12,6 @@ def check_mail_limits(request: PortalRequest, organization: str, email: str) -> 
 
     Call it after the action, in the same transaction, so that a refused mail counts for neither limit.
     """
-    form_limits.check_failures(request, "invitations", PER_ORGANIZATION, per=organization)
+    form_limits.check_without_counting(request, "invitations", PER_ORGANIZATION, per=organization)
     form_limits.check(request, "invitation", PER_ADDRESS, per=f"{organization}:{email}")
     form_limits.check(request, "invitations", PER_ORGANIZATION, per=organization)

@@ -20,7 +20,7 @@ from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.checks import check_enabled, checked_limit
 from apps.webhooks.actions.rows import lock_endpoint
 from apps.webhooks.engine import claims, wakeup
-from apps.webhooks.jobs.replays import ReplaySelection, uuid7_ceil
+from apps.webhooks.jobs.replays import ReplaySelection, lower_key_bound
 from apps.webhooks.models import FINISHED_DELIVERIES, Delivery, DeliveryStatus, Endpoint, Event, ReplayJob, ReplayStatus
 from apps.webhooks.types.catalogue import check_patterns
 from apps.webhooks.types.scopes import require_scopes, types_hidden_from
@@ -84,7 +84,7 @@ def start_replay(
             event_types=list(selection.event_types),
             rate_per_second=rate_per_second,
             count=count,
-            cursor=uuid7_ceil(selection),
+            cursor=lower_key_bound(selection),
             ends_before=ends_before,
             created_at=now,
             created_by_kind=actor.kind.value,

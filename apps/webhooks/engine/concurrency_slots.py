@@ -2,7 +2,7 @@
 
 There are two rules. An endpoint always gets its first slot, and further ones only up to a quarter of the free slots:
 however many endpoints hang, some slots stay free (dynamic thresholds, Choudhury and Hahne 1998). And slow endpoints
-together get at most two fifths of the slots. An endpoint is slow if its last attempts failed (``is_failing``), or if
+together get at most two fifths of the slots. An endpoint is slow if its last attempts failed (``is_struggling``), or if
 this worker has had a request to it in flight for more than a second.
 """
 
@@ -88,5 +88,5 @@ class ConcurrencySlots:
     def slow_slots_left(self, slow: set[uuid.UUID]) -> int:
         """Return how many more deliveries to slow endpoints this worker can claim."""
         held = [*list(self._in_flight), *(each for _at, each in list(self._waiting))]
-        slow_count = sum(each.endpoint.is_failing or each.endpoint.id in slow for each in held)
+        slow_count = sum(each.endpoint.is_struggling or each.endpoint.id in slow for each in held)
         return max(0, int(self.limit * MAX_SLOW_SHARE) - slow_count)

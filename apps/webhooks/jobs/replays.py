@@ -60,13 +60,13 @@ class ReplaySelection:
             rows = rows.extra(where=["webhooks_delivery.status IN ('exhausted', 'dropped')"])
         # Keys are ordered by time, so the condition on the key bounds the scan, and the one on the time is exact.
         if self.since is not None:
-            rows = rows.filter(event__created_at__gte=self.since, pk__gt=uuid7_ceil(self))
+            rows = rows.filter(event__created_at__gte=self.since, pk__gt=lower_key_bound(self))
         if self.until is not None:
             rows = rows.filter(event__created_at__lt=self.until)
         return rows.filter(_of_types(self.event_types))
 
 
-def uuid7_ceil(selection: ReplaySelection) -> uuid.UUID | None:
+def lower_key_bound(selection: ReplaySelection) -> uuid.UUID | None:
     """Return a key smaller than that of any delivery of the period, even if the workers' clocks differ."""
     return None if selection.since is None else uuid7_floor(selection.since, -KEY_SLACK_MS)
 
@@ -195,9 +195,9 @@ def _count(job: ReplayJob, now: datetime) -> None:
     counts = Delivery.objects.filter(replay_job=job).aggregate(
         succeeded=Count("pk", filter=Q(status=DeliveryStatus.SUCCEEDED)),
         failed=Count("pk", filter=FAILED),
-        waiting=Count("pk", filter=Q(status__in=UNFINISHED_DELIVERIES)),
+        unfinished=Count("pk", filter=Q(status__in=UNFINISHED_DELIVERIES)),
     )
-    is_final = job.status not in UNFINISHED_REPLAYS and not counts["waiting"]
+    is_final = job.status not in UNFINISHED_REPLAYS and not counts["unfinished"]
     wait = max(COUNT_EVERY, timedelta(seconds=job.sent / ROWS_COUNTED_PER_SECOND), (now - job.created_at) / 100)
     ReplayJob.objects.filter(pk=job.pk).update(
         succeeded=counts["succeeded"], failed=counts["failed"], count_again_at=None if is_final else now + wait

@@ -54,7 +54,9 @@ class DeliveryBalance(OrgOwned):
     id_prefix = "bal"
 
     accepted = models.PositiveBigIntegerField(default=0)
+    # Those that succeeded.
     delivered = models.PositiveBigIntegerField(default=0)
+    # Pending deliveries, and those that the fan-out has yet to create.
     waiting = models.PositiveBigIntegerField(default=0)
     sending = models.PositiveBigIntegerField(default=0)
     held = models.PositiveBigIntegerField(default=0)

@@ -59,6 +59,7 @@ class Delivery(OrgOwned):
     next_attempt_at = models.DateTimeField(null=True)
     next_attempt_reason = models.CharField(max_length=20, blank=True)
     last_status_code = models.PositiveSmallIntegerField(null=True)
+    # As the error of an attempt. "shutdown" is any cause on this side, which does not use up the schedule.
     last_error = models.CharField(max_length=20, blank=True)
     finished_at = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)

@@ -197,7 +197,7 @@ def _example_values(
 
 
 def _blank(value: Any) -> Any:
-    """Return a secret value with blank texts; of objects with a password, only that is blank."""
+    """Return a secret value without its texts; an object with a password loses only that."""
     if isinstance(value, list):
         return [_blank(inner) for inner in value]
     if isinstance(value, dict):

@@ -21,7 +21,7 @@ class Described:
     """
 
     default_example: Any = empty
-    # A method of the serializer: of it and a row.
+    # A method of the serializer that returns the value for a row.
     compute: Callable[[Any, Any], Any] | None = None
 
     def __init__(
@@ -37,7 +37,7 @@ class Described:
         self.own_example, self.api_name, self.pattern = example, name, pattern
 
     def type_schema(self, is_body: bool) -> Schema:
-        """Return the schema of a value that is not null; limits are those of bodies only."""
+        """Return the schema of a value that is not null; for request bodies (``is_body``) with limits."""
         raise NotImplementedError(f"{type(self).__name__} has no schema")
 
     def converter(self) -> Converter | None:

@@ -261,9 +261,9 @@ def claim(limits: ClaimLimits) -> list[ClaimedDelivery]:
 
 
 def _snapshot(row: tuple[Any, ...]) -> EndpointSnapshot:
-    key, organization, url, headers, rate, is_open, is_failing, secrets = row
+    key, organization, url, headers, rate, is_open, is_struggling, secrets = row
     keys = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in secrets)
-    return EndpointSnapshot(key, organization, url, headers, keys, rate, is_open, is_failing)
+    return EndpointSnapshot(key, organization, url, headers, keys, rate, is_open, is_struggling)
 
 
 def _claim_deliveries(

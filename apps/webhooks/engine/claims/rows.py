@@ -34,7 +34,7 @@ class EndpointSnapshot:
     secrets: tuple[tuple[uuid.UUID, str], ...]
     rate: int | None = None
     is_open: bool = True
-    is_failing: bool = False
+    is_struggling: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -96,8 +96,8 @@ class ClaimLimits:
     """The limits of one claim. After ``lease_seconds`` other workers can claim the same deliveries.
 
     ``rows`` is the maximum number of deliveries, of which slow endpoints get at most ``slow_rows``. An endpoint is
-    failing after ``failures`` failed attempts in a row, and then has at most ``failing_in_flight``. All endpoints of an
-    organization together have at most ``target_in_flight`` to one host and port, and slow ones at most ``target_slow``.
+    struggling after ``failures`` failed attempts in a row, and then has at most ``failing_in_flight``. All endpoints of
+    an organization have at most ``target_in_flight`` to one host and port together, and slow ones ``target_slow``.
     """
 
     rows: int

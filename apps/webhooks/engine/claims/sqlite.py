@@ -1,7 +1,7 @@
-"""Claim and finish deliveries on SQLite, by the same rules, in one IMMEDIATE transaction that excludes other writers.
+"""Claim and finish deliveries on SQLite by the rules of ``postgresql``, in one transaction that excludes other writers.
 
-Times come from Python, because the database is a file on this machine. Longer than 300 lines because this module has
-all SQL of the dialect.
+The transaction is IMMEDIATE. Times come from Python, because the database is a file on this machine. Longer than 300
+lines because this module has all SQL of the dialect.
 """
 
 import uuid
@@ -101,9 +101,9 @@ class InFlightCounts:
             self.of_endpoint[key] += count
             self._add(uuid.UUID(organization), target, self.is_slow(key, failures >= limits.failures), count)
 
-    def is_slow(self, endpoint: str, is_failing: bool) -> bool:
+    def is_slow(self, endpoint: str, is_struggling: bool) -> bool:
         """Return whether the endpoint is failing or is one of ``limits.slow``."""
-        return is_failing or endpoint in self._slow
+        return is_struggling or endpoint in self._slow
 
     def has_target_capacity(self, organization: uuid.UUID, target: str | None, is_slow: bool) -> bool:
         """Return whether the caps of a host and port allow one more request of the organization."""
@@ -147,7 +147,7 @@ def claim(limits: ClaimLimits) -> list[ClaimedDelivery]:
 def _select_candidates(cursor: Any, endpoints: Iterator[tuple[Any, ...]], at: str) -> list[Candidate]:
     """Select the deliveries that each endpoint has capacity for; hold or drop those to endpoints that are closed."""
     candidates: list[Candidate] = []
-    for key, organization, url, headers, rate, is_open, slots, is_failing in endpoints:
+    for key, organization, url, headers, rate, is_open, slots, is_struggling in endpoints:
         if not is_open:
             cursor.execute(HOLD_OR_DROP, (at, key))
         rows = _due_rows(cursor, key, is_open, slots, at)
@@ -155,7 +155,7 @@ def _select_candidates(cursor: Any, endpoints: Iterator[tuple[Any, ...]], at: st
             continue
         cursor.execute(SECRETS, (key, at))
         secrets = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in cursor.fetchall())
-        columns = (uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open), is_failing)
+        columns = (uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open), is_struggling)
         snapshot = EndpointSnapshot(*columns)
         candidates += [(int(row[2] > 0), position, row[5], snapshot, row) for position, row in enumerate(rows)]
     return candidates
@@ -168,9 +168,9 @@ def _endpoints_with_capacity(
     share, left = limits.share(len(endpoints)), limits.rows
     for *columns, most, paced_until, failures in endpoints:
         key, organization, url, rate = columns[0], uuid.UUID(columns[1]), columns[2], columns[4]
-        is_failing = failures >= limits.failures
-        is_slow = in_flight.is_slow(key, is_failing)
-        most = min(most, limits.max_per_endpoint, limits.failing_in_flight if is_failing else most)
+        is_struggling = failures >= limits.failures
+        is_slow = in_flight.is_slow(key, is_struggling)
+        most = min(most, limits.max_per_endpoint, limits.failing_in_flight if is_struggling else most)
         slots = min(
             share, most - in_flight.of_endpoint[key], _rate_limit_capacity(limits, rate, paced_until, now, share)
         )
@@ -178,7 +178,7 @@ def _endpoints_with_capacity(
             slots = min(slots, limits.slow_rows)
         if slots > 0 and left and in_flight.has_target_capacity(organization, target_of(url), is_slow):
             left -= 1
-            yield (*columns, slots, is_failing)
+            yield (*columns, slots, is_struggling)
 
 
 def _rate_limit_capacity(
@@ -206,7 +206,7 @@ def _apply_caps(limits: ClaimLimits, candidates: list[Candidate], in_flight: InF
     chosen: list[Candidate] = []
     for each in sorted(candidates, key=lambda each: each[:3]):
         endpoint = each[3]
-        is_slow = in_flight.is_slow(endpoint.id.hex, endpoint.is_failing)
+        is_slow = in_flight.is_slow(endpoint.id.hex, endpoint.is_struggling)
         if len(chosen) < limits.rows and (slow_left or not is_slow) and in_flight.try_add(endpoint, is_slow):
             slow_left -= is_slow
             chosen.append(each)
