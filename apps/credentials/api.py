@@ -45,7 +45,7 @@ class LeakedKeys(PortalView):
         limit_reports(raw)
         body = self.validated(request, LeakBody)
         reporter = replace(system(), **source_of(raw))
-        leaks.report_leak(actor=reporter, text=body["key"], where=body.get("where", ""))
+        leaks.report_leak(actor=reporter, plaintext=body["key"], where=body.get("where", ""))
         time.sleep(max(0.0, started + MIN_RESPONSE_SECONDS - time.monotonic()))
         return Response({}, status=202)
 

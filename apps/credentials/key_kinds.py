@@ -48,7 +48,7 @@ class KeyKind:
         named = [EntityRef(self.kind, row.public_id, f"{row.name} · {row.mask}") for row in rows]
         return sorted(named, key=lambda party: party.label.casefold())
 
-    def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
+    def store_digest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
         """Store a key's digest under the current pepper; after a database error the next request tries again.
 
         ``new``: (digest, pepper id). Nothing changes where the digest was changed since it was read.

@@ -57,7 +57,7 @@ class Restriction(NamedTuple):
 
     code: str
     write_error: Text
-    elsewhere: str  # from an address that the key was not used from before
+    address_error: str  # from an address that the key was not used from before
     activation_error: str  # of a device that has no activation yet
     admin_text: Text
 
@@ -204,7 +204,7 @@ STATUSES: dict[KeyStatus, Status] = {
         restriction=Restriction(
             "key_quarantined",
             write_error=_("This key is quarantined: until it is released it may only read."),
-            elsewhere="This key is quarantined and this address is new to it. An owner or admin can release it.",
+            address_error="This key is quarantined and this address is new to it. An owner or admin can release it.",
             activation_error="This key is quarantined: no new device is activated with it.",
             admin_text=_(
                 "Quarantined: it can only read, from IP addresses it used before. Others get 403 key_quarantined."
@@ -321,7 +321,7 @@ def unrestricted(now: datetime) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a key's state: it sets (``sets``) or clears the ``column`` of a state.
+    """A change of a key's state: it sets (``sets_column``) or clears the ``column`` of a state.
 
     ``audit_verb``: the last part of its audit action. ``button``, ``description``: the texts of its form in the admin.
     ``includes_successors``: whether it extends to keys that the key created by rotating itself, because the holder of a
@@ -329,7 +329,7 @@ class Change:
     """
 
     column: str
-    sets: bool
+    sets_column: bool
     audit_verb: str
     button: Text
     description: Text
@@ -337,7 +337,7 @@ class Change:
 
     def applies_to(self, key: Any) -> bool:
         """Return whether the change is possible in the key's current state."""
-        return not key.is_revoked_or_expired and (getattr(key, self.column) is None) == self.sets
+        return not key.is_revoked_or_expired and (getattr(key, self.column) is None) == self.sets_column
 
 
 # In the order of the links in the admin.

@@ -21,17 +21,17 @@ USER_INFO = re.compile(r"(?<=//)[^/?#\s]+@")
 MAX_DECODINGS = 3
 
 
-def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
+def report_leak(*, actor: Actor, plaintext: str, where: str = "") -> bool:
     """Apply the organization's leak policy to a key and return whether the key exists.
 
     The response to the reporter must not depend on the result. ``actor``: the system actor with the reporter's
     address. An unknown id and a wrong secret take the same steps.
     """
-    key = parse_key(text)
+    key = parse_key(plaintext)
     kind = KEY_KINDS.get(key.prefix) if key else None
     if key is None or kind is None:
         return False
-    row = kind.rows.find(key.key_id, text)
+    row = kind.rows.find(key.key_id, plaintext)
     if row is None:
         return False
     LEAKS.inc()

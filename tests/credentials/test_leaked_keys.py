@@ -334,5 +334,5 @@ def test_the_reported_key_is_stored_nowhere(acme, acme_key, ada):
 
 
 def test_it_tells_the_caller_in_the_process_alone_whether_there_is_such_a_key(acme_key):
-    assert report_leak(actor=system(), text=acme_key.text) is True
-    assert report_leak(actor=system(), text=new_key("ipk_").plaintext) is False
+    assert report_leak(actor=system(), plaintext=acme_key.text) is True
+    assert report_leak(actor=system(), plaintext=new_key("ipk_").plaintext) is False

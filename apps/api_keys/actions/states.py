@@ -63,7 +63,7 @@ def change_key(
         return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)
     actor.require(Permission.API_KEYS_WRITE)
     key = lock_key(actor, key_id)
-    if not CHANGES[name].sets:
+    if not CHANGES[name].sets_column:
         grant_limits.check_can_grant(actor, key.scopes)
     _change(actor, key, name, reason, expected)
     for successor in (

@@ -37,7 +37,7 @@ class ChangeForm(StepUpForm):
 
     def __init__(self, *args: Any, change: Change, **options: Any) -> None:
         super().__init__(*args, **options)
-        if not change.sets:
+        if not change.sets_column:
             del self.fields["reason"]
 
 
@@ -61,11 +61,11 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
         """Show the links first."""
-        return ("what_to_do", "public_id", *super().get_fields(request, obj))
+        return ("available_changes", "public_id", *super().get_fields(request, obj))
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
         """Make the links read-only."""
-        return (*super().get_readonly_fields(request, obj), "what_to_do")
+        return (*super().get_readonly_fields(request, obj), "available_changes")
 
     def summary_lines(self, row: Any) -> Sequence[SummaryLine]:
         """Return whether the key works, and why not."""
@@ -76,7 +76,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         return key_diagnosis.panels(row)
 
     @admin.display(description=gettext_lazy("What you can do"))
-    def what_to_do(self, key: Any) -> str:
+    def available_changes(self, key: Any) -> str:
         """Return links to the changes that the key's state allows."""
         possible = [
             (self._address(key, name), change.button) for name, change in CHANGES.items() if change.applies_to(key)

@@ -34,11 +34,11 @@ def sent_keys(headers: dict[str, Any]) -> set[str]:
         elif scheme in SCHEMES and credential:
             found.add(credential.strip())
         elif scheme == "basic":
-            found |= _keys_of_basic(credential)
+            found |= _keys_in_basic_auth(credential)
     return found
 
 
-def _keys_of_basic(credential: str) -> set[str]:
+def _keys_in_basic_auth(credential: str) -> set[str]:
     """Return the key that Basic (RFC 7617) carries as user name or password, ignoring other credentials.
 
     Some clients omit the padding, or encode the other part in a charset other than UTF-8.
@@ -64,11 +64,11 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
     if len(keys) > 1:
         message = "Two different API keys were sent. Send one, in one header."
         return AuthResult(refusal=PortalError(message, "ambiguous_credentials"))
-    text = keys.pop()
-    found = key_check.check(text, request.client_address)
+    sent = keys.pop()
+    found = key_check.check(sent, request.client_address)
     auth = AuthResult(refusal=found.refusal, headers=rate_limits.headers(found.states), credential=found.key)
     if found.refusal is not None and found.refusal.status == 401:
-        auth.refusal = count_failed_authentication(request.client_address) or _with_hint(found.refusal, text)
+        auth.refusal = count_failed_authentication(request.client_address) or _with_hint(found.refusal, sent)
     if found.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
         auth.actor = key_check.actor_of(found.key, request.client_address, agent, request.request_id)

@@ -38,7 +38,7 @@ CACHE_SECONDS = 5.0
 CACHE_SIZE = 20_000
 PREFIXED_ID_LENGTH = 16  # prefix and id
 VERSION_SECONDS = 7 * 24 * 3600
-CATALOGUE = "v:catalogue"
+CATALOGUE_VERSION = "v:catalogue"
 SUSPENDED, CLOSED = "suspended", "closed"
 
 
@@ -52,7 +52,7 @@ class KeyCheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cached:
+class _CachedRow:
     row: KeyRow
     versions: tuple[tuple[str, str], ...]
     read_at: float
@@ -65,14 +65,14 @@ class RowCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[str, _Cached] = {}
+        self._rows: dict[str, _CachedRow] = {}
 
-    def get(self, prefixed_id: str) -> _Cached | None:
+    def get(self, prefixed_id: str) -> _CachedRow | None:
         """Return the row unless it is older than ``CACHE_SECONDS``."""
         found = self._rows.get(prefixed_id)
         return found if found is not None and time.monotonic() - found.read_at < CACHE_SECONDS else None
 
-    def put(self, prefixed_id: str, cached: _Cached) -> None:
+    def put(self, prefixed_id: str, cached: _CachedRow) -> None:
         """Store the row; a full cache is emptied, which costs one SQL query per key."""
         with self._lock:
             if len(self._rows) >= CACHE_SIZE:
@@ -121,7 +121,7 @@ def _check_fresh(
     if row is None or (organization_id is not None and row.organization_id != organization_id):
         return KeyCheckResult(refusal=invalid_key_error())
     if row.pepper_id != current_pepper():
-        kind.redigest(row.pk, row.digest, digest_with_current_pepper(plaintext))
+        kind.store_digest(row.pk, row.digest, digest_with_current_pepper(plaintext))
     refusal = _status_error(row)
     if refusal is not None:
         return KeyCheckResult(key=row, refusal=refusal)
@@ -147,7 +147,7 @@ def _cache_row(prefixed_id: str, row: KeyRow, versions: tuple[tuple[str, str], .
     if reread is not None and reread.digest == row.digest:
         versions = versions + organization
         packed = rate_limits.pack(reread.windows, versions)
-        cache.put(prefixed_id, _Cached(reread, versions, time.monotonic(), packed))
+        cache.put(prefixed_id, _CachedRow(reread, versions, time.monotonic(), packed))
 
 
 def _result_of(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyCheckResult:
@@ -178,7 +178,7 @@ def _access_error(row: KeyRow, address: str) -> Forbidden | None:
     if row.is_type_disabled:
         return Forbidden("Keys of this type are switched off for this organization. Contact the vendor's team.")
     if row.restriction is not None and not was_address_used(row.pk, address):
-        return Forbidden(row.restriction.elsewhere, row.restriction.code)
+        return Forbidden(row.restriction.address_error, row.restriction.code)
     return None
 
 
@@ -215,7 +215,7 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
 
 def read_versions_of_key(prefixed_id: str) -> tuple[tuple[str, str], ...] | None:
     """Return the current versions of a key and of the catalog of types and scopes, or None without Redis."""
-    return read_versions([f"v:k:{prefixed_id}", CATALOGUE])
+    return read_versions([f"v:k:{prefixed_id}", CATALOGUE_VERSION])
 
 
 def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
@@ -256,7 +256,7 @@ def invalidate_organization(organization_id: uuid.UUID) -> None:
 
 def invalidate_catalogue() -> None:
     """Invalidate every key in every process's cache, after a change of a type or scope."""
-    renew_version(CATALOGUE)
+    renew_version(CATALOGUE_VERSION)
 
 
 def digest_with_current_pepper(plaintext: str) -> tuple[str, str]:

@@ -20,7 +20,8 @@ from django.conf import settings
 from apps.base import redis as portal_redis
 
 PREFIX = "portal:"
-SWEEP_AT = 10_000
+# Above this number, windows that have ended are removed from memory.
+MAX_WINDOWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class MemoryLimiter:
             if allowed and cost:
                 used = [(end, count + cost) for end, count in used]
                 self._windows.update({window.bucket: each for window, each in zip(windows, used, strict=True)})
-            if len(self._windows) > SWEEP_AT:
+            if len(self._windows) > MAX_WINDOWS:
                 self._windows = {bucket: each for bucket, each in self._windows.items() if each[0] > now}
         states = (
             WindowState(window, max(0, window.limit - count), end - now if count else 0.0)
@@ -197,10 +198,8 @@ def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
     windows = [state.window for state in states]
     if windows:
         names = [f"{PREFIX}w:{window.bucket}" for window in windows]
-        if (
-            not settings.REDIS_URL
-            or portal_redis.send(portal_redis.pack("EVAL", REFUND_SCRIPT, len(names), *names)) is None
-        ):
+        command = portal_redis.pack("EVAL", REFUND_SCRIPT, len(names), *names)
+        if not settings.REDIS_URL or portal_redis.send(command) is None:
             memory.refund(windows)
     return tuple(state._replace(remaining=min(state.window.limit, state.remaining + 1)) for state in states)
 

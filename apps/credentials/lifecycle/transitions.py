@@ -102,17 +102,17 @@ def change(
     The reason is used when a state is set. When one is cleared, other states of the key apply again.
     """
     wanted, before = CHANGES[name], key.status
-    reason = check_reason(reason) if wanted.sets else ""
+    reason = check_reason(reason) if wanted.sets_column else ""
     expected.check(key.version)
     if STATUSES[before].change == name:
         return False
     require_changeable(key)
     if not wanted.applies_to(key) or not _change(
-        key, actor, reason, wanted.column, timezone.now() if wanted.sets else None
+        key, actor, reason, wanted.column, timezone.now() if wanted.sets_column else None
     ):
         return False
     changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
-    if wanted.sets:
+    if wanted.sets_column:
         changes["reason"] = [None, reason]
     audit.record_change(actor, f"{KEY_KINDS[key.key_prefix].kind}.{wanted.audit_verb}", key, changes)
     return True

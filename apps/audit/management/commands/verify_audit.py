@@ -81,9 +81,9 @@ class Command(PortalCommand):
                 self._add_finding(slug, report.finding.seq, report.finding.why)
         return {**lines, "changes": count, "bad": len(self.findings)}
 
-    def _add_finding(self, whose: str, seq: int | None, why: str) -> None:
+    def _add_finding(self, subject: str, seq: int | None, why: str) -> None:
         where = "Not in order" if seq is None else f"The first bad sequence number is {seq}"
-        self.findings.append(f"{whose}: {where}: {why}.")
+        self.findings.append(f"{subject}: {where}: {why}.")
 
     def _check_file(self, external: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
         path = options["file"]
