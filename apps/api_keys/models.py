@@ -159,7 +159,7 @@ class ApiKey(SecretKey):
         default=NOT_ANNOUNCED,
         db_default=NOT_ANNOUNCED,
         editable=False,
-        help_text=_("The last notice of its expiry: how many days before it was sent; 0: after it."),
+        help_text=_("The last notice of its expiry: so many days before. 0: that it has expired."),
     )
     rotation_reminded_at = models.DateTimeField(null=True, editable=False)
 
