@@ -157,7 +157,8 @@ class KeyVerificationSerializer(ResponseSerializer):
     def to_representation(self, instance: KeyCheckResult) -> dict[str, Any]:
         """Return the result; of a key that is not good only the rate limits, and those only of a key that is known."""
         if self.context["code"] == VALID:
-            return {"subject": None, **super().to_representation(instance)}
+            body = super().to_representation(instance)
+            return {name: body.get(name) for name in self._declared_fields}
         limits = {"limits": WindowSerializer.write_all(instance.states)} if instance.states else {}
         return {"valid": False, "code": str(self.context["code"]), **limits}
 

@@ -131,7 +131,7 @@ def _record_changes(audit_entries: AuditEntries, created_by: Actor, key: ApiKey,
     else:
         audit_entries.add(key.created_at, created_by, "api_key.created", target, settings_of_key)
     for change in CHANGES.values():
-        moment = getattr(key, change.column) if change.sets else None
+        moment = getattr(key, change.column) if change.sets_column else None
         if moment is not None:
             changes: dict[str, list[Any]] = {"status": ["active", change.audit_verb], "reason": [None, plan.reason]}
             audit_entries.add(moment, created_by, f"api_key.{change.audit_verb}", target, changes)

@@ -166,7 +166,8 @@ def test_a_whole_key_finds_its_page_and_is_nowhere_afterward(olga, acme_key, cap
 def test_a_key_that_is_not_the_one_it_begins_like_is_named_so(olga, acme_key, make_key, acme):
     other = make_key(acme).text
     wrong = acme_key.text[:16] + other[16:]
-    for text in (wrong, acme_key.text[:-1], acme_key.text[:30] + "x" + acme_key.text[31:], acme_key.text + "x"):
+    slip = "y" if acme_key.text[30] == "x" else "x"
+    for text in (wrong, acme_key.text[:-1], acme_key.text[:30] + slip + acme_key.text[31:], acme_key.text + "x"):
         page = found(olga, text)
         assert "characters are missing or wrong" in page and acme_key.row.mask in page
         assert text[16:28] not in page
