@@ -59,7 +59,9 @@ DEACTIVATE_ACTIVATION = Operation(
 
 TOKEN = Parameter(
     "X-Activation-Token",
-    StrictString("The token that the device got when it was activated.", example="THE_TOKEN_OF_THE_ACTIVATION"),
+    StrictString(
+        "The token that the device got when it was activated.", example="THE_TOKEN_OF_THE_ACTIVATION", allow_blank=True
+    ),
     where="header",
 )
 ORIGIN = ("origin_not_allowed", "app_not_allowed")

@@ -90,9 +90,9 @@ def test_those_that_fail_leave_places_to_the_others_there(acme: Organization, se
     Endpoint.objects.filter(pk__in=[each.pk for each in failing]).update(failures_in_a_row=5)
     healthy = fill(acme, 2, 20, f"{HOST}/healthy")
     first = claims.claim(100)
-    slow = [each for each in first if each.endpoint.is_failing]
+    slow = [each for each in first if each.endpoint.is_struggling]
     assert len(first) == 10 and len(slow) == 4
-    claims.finish([result_of(each) for each in first if not each.endpoint.is_failing])
+    claims.finish([result_of(each) for each in first if not each.endpoint.is_struggling])
     again = claims.claim(100)
     assert len(again) == 6 and {each.endpoint.id for each in again} <= {each.pk for each in healthy}
 
