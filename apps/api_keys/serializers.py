@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from rest_framework import serializers
 
@@ -23,7 +23,7 @@ from apps.base.rest.fields import (
     TextList,
     computed,
 )
-from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, one_time_secret
 from apps.credentials import key_status
 from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.gate.key_rows import KeyRow, to_datetime
@@ -71,15 +71,10 @@ class ApiKeySerializer(KeySerializer):
 class NewApiKeySerializer(ApiKeySerializer):
     """An API key with its secret, which is in the response that creates it and never again."""
 
-    @computed(
-        StrictString(
-            "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
-            example="ipk_SHOWN_ONCE_IN_THIS_ANSWER",
-            required=False,
-        )
+    key = one_time_secret(
+        "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
+        example="ipk_SHOWN_ONCE_IN_THIS_ANSWER",
     )
-    def key(self, _key: ApiKey) -> str | None:
-        return cast(str | None, self.context.get("secret"))
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:

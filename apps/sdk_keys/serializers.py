@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from rest_framework import serializers
 
@@ -18,7 +18,7 @@ from apps.base.rest.fields import (
     Timestamp,
     computed,
 )
-from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, one_time_secret
 from apps.base.text.redaction import redact_and_truncate
 from apps.base.text.validation import INVISIBLE_CHARACTERS
 from apps.credentials.rules import Lifetime
@@ -101,15 +101,10 @@ class SdkKeySerializer(KeySerializer):
 class NewSdkKeySerializer(SdkKeySerializer):
     """An SDK key with its secret, which is in the response that creates it and never again."""
 
-    @computed(
-        StrictString(
-            "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
-            example="ips_SHOWN_ONCE_IN_THIS_ANSWER",
-            required=False,
-        )
+    key = one_time_secret(
+        "The key itself. A response that is repeated for an Idempotency-Key lacks it.",
+        example="ips_SHOWN_ONCE_IN_THIS_ANSWER",
     )
-    def key(self, _key: SdkKey) -> str | None:
-        return cast(str | None, self.context.get("secret"))
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
-from apps.base.rest.fields import WHOLE_ROW, Converter, Nested, Schema, schema_of
+from apps.base.rest.fields import WHOLE_ROW, Converter, Nested, Schema, StrictString, computed, schema_of
 
 
 class NamedFields(serializers.SerializerMetaclass):
@@ -28,7 +28,7 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
     _declared_fields: dict[str, Any]
     # Whether it is sent by clients: then other fields are refused, and limits are part of its schema.
     is_body: ClassVar[bool] = False
-    # The fields of the example; empty: those that are required.
+    # The fields of the example; empty: see ``example``.
     usual: ClassVar[Sequence[str]] = ()
 
     @classmethod
@@ -67,8 +67,9 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
 
     @classmethod
     def example(cls) -> Any:
-        """Return an example of the object, made of the examples of its fields."""
-        names = cls.usual or [name for name, field in cls._declared_fields.items() if field.required]
+        """Return an example made of those of ``usual``; else of all fields, or of those that a body needs."""
+        fields = cls._declared_fields.items()
+        names = cls.usual or [name for name, field in fields if field.required or not cls.is_body]
         return {name: cls._declared_fields[name].example() for name in names}
 
     # As a field of another body:
@@ -139,11 +140,11 @@ class ResponseSerializer(ApiSerializer):
         serializer = cls(context=context)
         return [serializer.to_representation(row) for row in rows]
 
-    @classmethod
-    def example(cls) -> Any:
-        """Return an example of the object, with all of its fields unless ``usual`` names some."""
-        names = cls.usual or list(cls._declared_fields)
-        return {name: cls._declared_fields[name].example() for name in names}
+
+def one_time_secret(help_text: str, example: str) -> Any:
+    """Declare the field of a secret that only the response which creates it has: ``secret`` of the context."""
+    field = StrictString(help_text, example=example, required=False)
+    return computed(field)(lambda serializer, _row: serializer.context.get("secret"))
 
 
 def _reader(paths: tuple[str, ...]) -> Callable[[Any], Iterable[Any]]:

@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import datetime
-from typing import cast
 
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.rest.fields import (
@@ -19,7 +18,7 @@ from apps.base.rest.fields import (
     Timestamp,
     computed,
 )
-from apps.base.rest.serializers import ResponseSerializer, StrictSerializer
+from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, one_time_secret
 from apps.webhooks.actions import HELD_CHOICES
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
 
@@ -75,15 +74,10 @@ class WebhookEndpointSerializer(ResponseSerializer):
 class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
     """A webhook endpoint with its signing secret, which is in this response and never again. Context: ``secret``."""
 
-    @computed(
-        StrictString(
-            "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",
-            example="whsec_SHOWN_ONCE_IN_THIS_ANSWER",
-            required=False,
-        )
+    secret = one_time_secret(
+        "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",
+        example="whsec_SHOWN_ONCE_IN_THIS_ANSWER",
     )
-    def secret(self, _endpoint: Endpoint) -> str | None:
-        return cast(str | None, self.context.get("secret"))
 
 
 class UpdateWebhookEndpointBody(StrictSerializer):
