@@ -120,15 +120,15 @@ def test_who_holds_a_lock_is_named_and_nobody_waits_behind(older):
         others.start()
         try:
             with pytest.raises(CommandError) as refusal:
-                migrate(patience=3.5)
+                migrate(patience=7)
         finally:
             stop.set()
             others.join()
     sentence = str(refusal.value)
     assert f"process {pid} (nightly-report, idle in transaction) in a transaction since 20" in sentence, sentence
-    assert "a lock on sdk_keys_activation in 3.5 seconds" in sentence
-    # The application waits behind a try, which lasts half a second.
-    assert 0.3 < longest[0] < 0.95
+    assert "a lock on sdk_keys_activation in 7 seconds" in sentence
+    # The application waits behind a try, which lasts half a second (more where the machine is busy), not behind all.
+    assert 0.3 < longest[0] < 3
     assert not is_applied()
     assert "Applying sdk_keys.0003_longer_texts_of_devices... OK" in migrate()
     with connection.cursor() as cursor:
