@@ -160,7 +160,7 @@ class UpdateUserBody(StrictSerializer):
 class CreateInvitationBody(StrictSerializer):
     """Whom to invite, and to which role."""
 
-    email = InvitationSerializer.field("email")
+    email = InvitationSerializer.field("email", help_text="The address to invite.")
     role = InvitationSerializer.field("role")
 
 

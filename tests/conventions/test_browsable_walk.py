@@ -9,6 +9,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from apps.base.rest.browsable.controls import controls_of
 from apps.base.rest.browsable.paths import every_path
 from apps.base.rest.fields import StrictString
 from apps.base.rest.renderers import ONE_TIME_SECRETS
@@ -38,6 +39,10 @@ def undone(send: Callable[[], Any]) -> Any:
 def send(browser: Client, path: str, method: str, **fields: str) -> Any:
     named = {} if method == "POST" else {"_method": method}
     return browser.post(path, urlencode({**fields, **named}), FORM, headers=HTML)
+
+
+def page(browser: Client, path: str) -> str:
+    return " ".join(browser.get(path, headers=HTML).content.decode().split())
 
 
 @pytest.fixture
@@ -96,3 +101,26 @@ def test_whatever_shows_a_secret_asks_a_session_who_is_there():
     assert {"createApiKey", "rotateSdkKey", "rotateWebhookSecret"} <= showing <= asking
     ending = {"revokeApiKey", "revokeSdkKey", "deleteWebhookEndpoint", "deleteUser", "createInvitation", "updateUser"}
     assert ending <= asking and not {"pauseWebhookEndpoint", "retryDelivery", "deactivateActivation"} & asking
+
+
+def test_every_control_of_a_write_says_what_its_field_means():
+    bodies = [each.body for path in every_path() for each in path.view.operations.values() if each.body]
+    described = {
+        (body.__name__, control.name): control.description
+        for body in bodies
+        for control in controls_of(body(), {}, {}, "f")
+    }
+    assert {(body.__name__, name) for body in bodies for name in body.schema()["properties"]} == set(described)
+    assert [field for field, text in described.items() if not text.endswith(".")] == []
+
+
+def test_a_control_shows_the_text_and_the_limits_of_its_field(owner: Client):
+    keys = page(owner, "/v1/api-keys")
+    name = '<span lang="en">The name that people know the key by.</span> At most 100 characters.</div>'
+    assert (
+        f'aria-describedby="f-createApiKey-name_hint"> <div class="hint" id="f-createApiKey-name_hint">{name}' in keys
+    )
+    assert "After how many days it expires.</span> A whole number from 1 to 3650." in keys
+    assert "The password that the user signs in with.</span> 8 to 128 characters." in page(owner, "/v1/users")
+    endpoints = page(owner, "/v1/webhook-endpoints")
+    assert "such as <code>order.*</code>, or <code>*</code> for all.</span> One on each line, at most 200." in endpoints

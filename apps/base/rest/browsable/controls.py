@@ -32,7 +32,7 @@ class Control:
     required: bool = False
     id: str = ""
     hint: str = ""
-    # The description in the API reference, which is in English.
+    # The text of the field in the API reference, which is in English.
     description: str = ""
     choices: Sequence[str] = ()
     suggestions: Sequence[str] = ()
@@ -45,6 +45,11 @@ class Control:
         """The ids for aria-describedby: of the errors and of the hint."""
         ids = [f"{self.id}_error"] * bool(self.errors) + [f"{self.id}_hint"] * bool(self.hint or self.description)
         return " ".join(ids)
+
+    @property
+    def description_parts(self) -> list[tuple[str, bool]]:
+        """The parts of the description, each with whether it is code (in backticks)."""
+        return [(text, number % 2 == 1) for number, text in enumerate(self.description.split("`")) if text]
 
     @property
     def rows(self) -> int:
@@ -71,25 +76,36 @@ def controls_of(
 
 def _control(name: str, declared: Any, example: OrganizationExample) -> Control:
     control_type = control_type_of(declared)
-    control = Control(name, control_type, required=declared.required, suggestions=example.suggestions)
+    control = Control(
+        name,
+        control_type,
+        required=declared.required,
+        description=str(declared.help_text or ""),
+        suggestions=example.suggestions,
+    )
     control.minimum = getattr(declared, "min_value", None)
     control.maximum = getattr(declared, "max_value", None)
     if control_type == ControlType.CHOICE:
         control.choices = [str(choice) for choice in declared.choices]
     elif control_type == ControlType.BOOLEAN:
         control.choices = ["true", "false"]
-    control.hint = _hint(control)
+    control.hint = _hint(control, getattr(declared, "min_length", None), getattr(declared, "max_length", None))
     return control
 
 
-def _hint(control: Control) -> str:
-    if control.type == ControlType.LIST:
-        return _("One on each line.")
+def _hint(control: Control, min_length: int | None, max_length: int | None) -> str:
+    """Return how the value is written, and its limits."""
+    least, most = (min_length, max_length) if control.minimum is None else (control.minimum, control.maximum)
+    limits = {"least": least, "most": most}
     if control.type == ControlType.JSON:
         return _("Written as JSON.")
-    if control.type == ControlType.INTEGER and control.minimum is not None and control.maximum is not None:
-        return _("A whole number from %(least)d to %(most)d.") % {"least": control.minimum, "most": control.maximum}
-    return ""
+    if control.type == ControlType.LIST:
+        return _("One on each line, at most %(most)d.") % limits if most else _("One on each line.")
+    if most is None:
+        return ""
+    if control.type == ControlType.INTEGER:
+        return _("A whole number from %(least)d to %(most)d.") % limits
+    return _("%(least)d to %(most)d characters.") % limits if least else _("At most %(most)d characters.") % limits
 
 
 def to_text(control_type: ControlType, value: Any) -> str:
