@@ -305,7 +305,7 @@ def test_published_twice_it_is_one_event_and_the_receiver_prints_it_once(demo, t
     publish = program("docs/integrate.md", "publish.py", tmp_path)
     receive = program("docs/integrate.md", "receive.py", tmp_path)
     own = demos.environment(PORTAL=demo.url, PLATFORM_KEY=platform)
-    variables = {"PORT": str(port), "PORTAL_WEBHOOK_SECRET": json.loads(made.stdout)["secret"]}
+    variables = {"PORT": str(port), "WEBHOOK_SECRET": json.loads(made.stdout)["secret"]}
     with serving(receive, tmp_path, **variables) as output:
 
         def refused():

@@ -143,5 +143,5 @@ def secret_context(key: SdkKey, plaintext: str) -> dict[str, Any]:
             "app": key.app_id or ", ".join(key.origins),
         },
         "old": view_models.replaced_key(key.replaces),
-        "env_line": f"PORTAL_SDK_KEY={plaintext}",
+        "env_line": f"SDK_KEY={plaintext}",
     }

@@ -86,12 +86,12 @@ def read_by(language, call, folder, **variables):
 def test_what_is_hostile_arrives_as_it_is(server, tmp_path, language):
     odd = [text for text in HOSTILE if text.isascii() and text.strip() and "\t" not in text]
     headers = tuple((f"X-H-{number}", (text,)) for number, text in enumerate(odd))
-    mixed = ("X-Mixed", ("a'$(touch OWNED)`{x}!\\", Variable("PORTAL_API_KEY"), "{y}${z}"))
+    mixed = ("X-Mixed", ("a'$(touch OWNED)`{x}!\\", Variable("API_KEY"), "{y}${z}"))
     body = {"texts": list(HOSTILE), **dict.fromkeys(HOSTILE, None), "n": [1, 1.5, True, False, {}, []], "big": "x" * 99}
     call = SnippetRequest(
         "POST", (server.url + "/a/", Variable("ID"), "/b'{c}"), (*headers, mixed), body, response_type=NO_BODY
     )
-    read_by(language, call, tmp_path, ID="one", PORTAL_API_KEY="k$(touch OWNED)'\"`")
+    read_by(language, call, tmp_path, ID="one", API_KEY="k$(touch OWNED)'\"`")
     assert server.seen
     for method, path, given, sent in server.seen:
         assert (method, path.replace("%27", "'").replace("%7B", "{").replace("%7D", "}")) == ("POST", "/a/one/b'{c}")
@@ -119,9 +119,9 @@ def test_a_call_of_the_log_holds_places_instead_of_ids_bodies_and_keys(settings,
     settings.PUBLIC_URL = server.url
     (tmp_path / "body.json").write_text('{"name": "Jo"}')
     call = logged_request("PATCH", "/v1/users/{id}", "key")
-    assert '"Authorization: Bearer $PORTAL_API_KEY"' in as_curl(call) and '/v1/users/$USER_ID"' in as_curl(call)
+    assert '"Authorization: Bearer $API_KEY"' in as_curl(call) and '/v1/users/$USER_ID"' in as_curl(call)
     need("curl")
-    run(["bash", "-s"], tmp_path, as_curl(call), PORTAL_API_KEY="ipk_1", USER_ID="user_1")
+    run(["bash", "-s"], tmp_path, as_curl(call), API_KEY="ipk_1", USER_ID="user_1")
     ((method, path, given, sent),) = server.seen
     assert (method, path, given["Authorization"], sent) == (
         "PATCH",
@@ -129,10 +129,10 @@ def test_a_call_of_the_log_holds_places_instead_of_ids_bodies_and_keys(settings,
         "Bearer ipk_1",
         b'{"name": "Jo"}',
     )
-    assert "$PORTAL_SDK_KEY" in as_curl(logged_request("POST", "/v1/sdk/activations", "sdk"))
-    run(["bash", "-s"], tmp_path, as_curl(logged_request("HEAD", "/v1/*")), PORTAL_API_KEY="ipk_1")
+    assert "$SDK_KEY" in as_curl(logged_request("POST", "/v1/sdk/activations", "sdk"))
+    run(["bash", "-s"], tmp_path, as_curl(logged_request("HEAD", "/v1/*")), API_KEY="ipk_1")
     assert server.seen[-1][:2] == ("HEAD", "/v1/*")
-    run(["bash", "-s"], tmp_path, as_curl(logged_request("GET", "/v1/$(touch${IFS}OWNED)'/x")), PORTAL_API_KEY="ipk_1")
+    run(["bash", "-s"], tmp_path, as_curl(logged_request("GET", "/v1/$(touch${IFS}OWNED)'/x")), API_KEY="ipk_1")
 
 
 def test_a_variable_is_named_after_what_it_is_the_id_of():

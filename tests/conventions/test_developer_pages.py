@@ -70,7 +70,7 @@ def test_odd_questions_are_no_trouble(client, browser_of, ada, path):
 def test_a_member_reads_of_their_own_organization(browser_of, ada, client):
     page = text(browser_of(ada), "/docs/start")
     assert "Acme Travel" in page and "/o/acme/settings/integration/api-keys/create" in page
-    assert "http://127.0.0.1:8000/v1/me" in page and "$PORTAL_API_KEY" in page
+    assert "http://127.0.0.1:8000/v1/me" in page and "$API_KEY" in page
     assert "Acme" not in text(client, "/docs/start")
 
 
@@ -236,7 +236,7 @@ def test_calls_are_copied_as_curl_without_the_key(browser_of, ada, acme, acme_ke
     for path in (f"api-keys/{acme_key.row.public_id}/", "audit/?category=api_call"):
         page = unescape(text(browser_of(ada), f"/o/acme/settings/integration/{path}"))
         assert 'curl -X PATCH "http://127.0.0.1:8000/v1/users/$USER_ID"' in page and "@body.json" in page, path
-        assert '"Authorization: Bearer $PORTAL_API_KEY"' in page
+        assert '"Authorization: Bearer $API_KEY"' in page
         assert acme_key.text not in page and acme_key.text[16:] not in page
 
 

@@ -107,14 +107,14 @@ class Tour:
 
     def post(self, path: str, body: Any, key: str = "") -> Any:
         """Make a call beside the snippets, to give the next one something to act on."""
-        answer = Api(key or self.variables["PORTAL_API_KEY"]).post(path, body)
+        answer = Api(key or self.variables["API_KEY"]).post(path, body)
         assert answer.status_code < 300, (path, answer.content)
         return answer.json()
 
     def prepare(self, name: str) -> None:
         """Make what an operation needs and no operation before it makes."""
         if name == "retryDelivery":
-            listed = Api(self.variables["PORTAL_API_KEY"]).get("/v1/deliveries").json()
+            listed = Api(self.variables["API_KEY"]).get("/v1/deliveries").json()
             self.variables["DELIVERY_ID"] = next(each["id"] for each in listed if not each["test"])
         if name == "getDelivery":
             self.variables["DELIVERY_ID"] = self.seen["testWebhookEndpoint"].body["id"]
@@ -210,7 +210,7 @@ def test_every_snippet_gets_an_answer_that_is_documented(
     key = make_key(acme, "admin", type="internal", lifetime=Lifetime.days(365)).text
     every = {each.operation.id: each for each in served_operations(documented)}
     with RUNNERS[language](tmp_path, monkeypatch) as run:
-        tour = Tour(run, {"PORTAL_API_KEY": key, "EVENT_TYPE_NAME": "order.created"})
+        tour = Tour(run, {"API_KEY": key, "EVENT_TYPE_NAME": "order.created"})
         for name in ORDER:
             tour.take(every[name], render_snippet(every[name].snippet_request, language))
     assert len(tour.seen) == len(ORDER) > 50
@@ -253,5 +253,5 @@ def test_the_command_of_the_overview_is_answered(live_server, settings, acme, ac
     settings.PUBLIC_URL = live_server.url
     step = next(step for step in first_steps.made(system(acme.pk), "acme") if "curl" in str(step["text"]))
     with in_a_shell(tmp_path, pytest.MonkeyPatch()) as run:
-        assert run(step["text"], {"PORTAL_API_KEY": acme_key.text}).body["organization"]["slug"] == "acme"
+        assert run(step["text"], {"API_KEY": acme_key.text}).body["organization"]["slug"] == "acme"
         assert "\n" not in step["text"]

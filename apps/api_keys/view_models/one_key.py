@@ -93,5 +93,5 @@ def secret_context(key: ApiKey, plaintext: str) -> dict[str, Any]:
         "old": replaced_key(key.replaces),
         "curl": as_curl(first_request(plaintext)),
         "first_calls": first_request_snippets(),
-        "env_line": f"PORTAL_API_KEY={plaintext}",
+        "env_line": f"API_KEY={plaintext}",
     }

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from apps.base.rest.operations import Operation
 
-API_KEY, SDK_KEY = "PORTAL_API_KEY", "PORTAL_SDK_KEY"
+API_KEY, SDK_KEY = "API_KEY", "SDK_KEY"
 LANGUAGES = {"curl": "curl", "python": "Python", "node": "Node"}
 WITH_BODY = ("POST", "PUT", "PATCH")
 JSON, TEXT, NO_BODY = "json", "text", ""

@@ -5,7 +5,7 @@
 
 from typing import NamedTuple
 
-SECRET_NAME = "PORTAL_WEBHOOK_SECRET"  # noqa: S105  a variable's name
+SECRET_NAME = "WEBHOOK_SECRET"  # noqa: S105  a variable's name
 
 LISTEN_COMMAND = """python3 manage.py listen --port 9000 \\
   --secret whsec_… \\
@@ -34,7 +34,7 @@ from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-webhook = Webhook(os.environ["PORTAL_WEBHOOK_SECRET"])
+webhook = Webhook(os.environ["WEBHOOK_SECRET"])
 
 
 @csrf_exempt
@@ -56,7 +56,7 @@ NODE = Snippet(
     """import express from "express";
 import { Webhook } from "standardwebhooks";
 
-const webhook = new Webhook(process.env.PORTAL_WEBHOOK_SECRET);
+const webhook = new Webhook(process.env.WEBHOOK_SECRET);
 const app = express();
 
 // The raw body: a parsed one that is written again has other bytes.
@@ -80,7 +80,7 @@ PHP = Snippet(
     """<?php
 require "vendor/autoload.php";
 
-$webhook = new \\StandardWebhooks\\Webhook(getenv("PORTAL_WEBHOOK_SECRET"));
+$webhook = new \\StandardWebhooks\\Webhook(getenv("WEBHOOK_SECRET"));
 $headers = array_change_key_case(getallheaders(), CASE_LOWER);
 try {
     $event = $webhook->verify(file_get_contents("php://input"), $headers);
@@ -100,7 +100,7 @@ RUBY = Snippet(
     """require "standardwebhooks"
 
 class HooksController < ActionController::API
-  WEBHOOK = StandardWebhooks::Webhook.new(ENV.fetch("PORTAL_WEBHOOK_SECRET"))
+  WEBHOOK = StandardWebhooks::Webhook.new(ENV.fetch("WEBHOOK_SECRET"))
 
   def create
     headers = %w[webhook-id webhook-timestamp webhook-signature].to_h { |name| [name, request.headers[name]] }
@@ -129,7 +129,7 @@ import (
 )
 
 func main() {
-	webhook, err := standardwebhooks.NewWebhook(os.Getenv("PORTAL_WEBHOOK_SECRET"))
+	webhook, err := standardwebhooks.NewWebhook(os.Getenv("WEBHOOK_SECRET"))
 	if err != nil {
 		panic(err)
 	}
@@ -162,7 +162,7 @@ class Hooks {
     private final Webhook webhook;
 
     Hooks() throws Exception {
-        webhook = new Webhook(System.getenv("PORTAL_WEBHOOK_SECRET"));
+        webhook = new Webhook(System.getenv("WEBHOOK_SECRET"));
     }
 
     @PostMapping("/hooks")
