@@ -14,7 +14,7 @@ from apps.orgs import urls as orgs
 from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import health
-from integrations_portal.api_docs import pages, rate_limits, reference
+from integrations_portal.api_docs import pages, rate_limits, reference, try_it
 from integrations_portal.api_docs.openapi import openapi, swagger
 from integrations_portal.overview import overview
 
@@ -37,6 +37,7 @@ urlpatterns = [
     path("openapi.json", openapi, {"routes": tuple(documented)}, name="openapi"),
     path("docs/", swagger, name="swagger"),
     path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
+    path("docs/try/<str:operation_id>", try_it.try_operation, {"routes": documented}, name="docs_try"),
     path("docs/start", pages.start, name="docs_start"),
     path("docs/errors", pages.errors, name="docs_errors"),
     path("docs/limits", rate_limits.rate_limits, name="docs_limits"),

@@ -71,11 +71,19 @@ class UserResultSerializer(ResponseSerializer):
     def user(self, result: "UserRow | Invalid") -> "UserRow | None":
         return None if isinstance(result, Invalid) else result
 
-    @computed(StrictString("What is wrong, as a sentence.", required=False))
+    @computed(StrictString("What is wrong, as a sentence.", example="email: This field is required.", required=False))
     def error(self, result: "UserRow | Invalid") -> str | None:
         return hide_keys(str(result)) if isinstance(result, Invalid) else None
 
-    @computed(AnyObject("The fields that are wrong.", name="fields", values=MESSAGES, required=False))
+    @computed(
+        AnyObject(
+            "The fields that are wrong.",
+            name="fields",
+            values=MESSAGES,
+            example={"email": ["This field is required."]},
+            required=False,
+        )
+    )
     def wrong_fields(self, result: "UserRow | Invalid") -> dict[str, list[str]] | None:
         return redacted_fields(result) if isinstance(result, Invalid) else None
 

@@ -1,4 +1,4 @@
-"""The API reference, generated from routes, views and operations."""
+"""The API reference, generated from routes, views and operations: every operation, and every field of each object."""
 
 import json
 from collections.abc import Iterator
@@ -12,9 +12,13 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.permissions import ADMIN
-from apps.base.rest.operations import METHODS, PAGE_PARAMETERS, Operation, ResponseSpec
+from apps.base.rest.operations import METHODS, Operation, ResponseSpec
+from apps.base.rest.serializers import ApiSerializer
 from apps.base.rest.snippets import LANGUAGES, SnippetRequest, render_snippet, request_for
-from integrations_portal.api_docs.reader import page, reader_of
+from apps.orgs.roles import OWNER
+from integrations_portal.api_docs.field_rows import FieldRow, field_rows, parameter_row
+from integrations_portal.api_docs.openapi.document import ErrorResponseSerializer, described_parameters
+from integrations_portal.api_docs.reader import Reader, page, reader_of
 
 # First path segment of each resource, and its heading.
 RESOURCES: dict[str, Promise] = {
@@ -34,6 +38,8 @@ RESOURCES: dict[str, Promise] = {
     "deliveries": _("Deliveries"),
     "audit-log": _("Audit log"),
 }
+# A search with at most so many results shows them expanded.
+MOST_EXPANDED = 3
 
 
 class ServedOperation(NamedTuple):
@@ -50,6 +56,16 @@ class ServedOperation(NamedTuple):
         """Return the operation as a request for code snippets."""
         return request_for(self.operation, self.method, self.route, self.callers)
 
+    @property
+    def is_for_members(self) -> bool:
+        """Return whether a role can do it, so that the browsable API has a form for it."""
+        return "user" in self.callers and (not self.scopes or not OWNER.isdisjoint(self.scopes))
+
+    @property
+    def resource(self) -> str:
+        """Return the first segment of the route."""
+        return self.route.removeprefix("/v1/").partition("/")[0]
+
 
 def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
     """Yield every operation of the API, path by path."""
@@ -63,44 +79,72 @@ def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
-    """Show each operation with its parameters, responses and code in the chosen language."""
-    asked = request.GET.get("lang", "")
+    """Show each operation with its parameters, its body, its responses, and code in the chosen language.
+
+    ``?q=``: only the operations and objects in which every one of these words stands. ``?lang=``: one of LANGUAGES.
+    """
+    asked, search = request.GET.get("lang", ""), request.GET.get("q", "").strip()
     language = asked if asked in LANGUAGES else "curl"
     reader = reader_of(request)
-    page_url = reverse("reference")
-    organization_query = {"organization": reader.slug} if reader.query else {}
-    languages = [
+    resources = _resources(routes, language)
+    if search:
+        resources = _found(resources, search.lower().split())
+    context = {
+        "resources": resources,
+        "languages": _language_tabs(language, search, reader),
+        "language": LANGUAGES[language],
+        "lang": asked,
+        "search": search,
+        "whole_page": f"{reverse('reference')}{reader.query}" if search else "",
+    }
+    return page(request, "reference", context, reader)
+
+
+def _language_tabs(language: str, search: str, reader: Reader) -> list[dict[str, Any]]:
+    kept = {**({"q": search} if search else {}), **({"organization": reader.slug} if reader.query else {})}
+    return [
         {
-            "url": f"{page_url}?{urlencode({'lang': key, **organization_query})}",
+            "url": f"{reverse('reference')}?{urlencode({'lang': key, **kept})}",
             "label": title,
             "current": key == language,
         }
         for key, title in LANGUAGES.items()
     ]
-    context = {"resources": _resources(routes, language), "languages": languages, "language": LANGUAGES[language]}
-    return page(request, "reference", context, reader)
 
 
 def _resources(routes: list[Any], language: str) -> list[dict[str, Any]]:
+    """Return every resource; each object is shown once, with the first resource that answers with it."""
     order = list(RESOURCES)
-    every = [(_resource(each.route), each) for each in served_operations(routes)]
-    every.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
-    return [
-        {
-            "name": name,
-            "title": RESOURCES.get(name, name),
-            "operations": [_operation_context(each, language) for _name, each in group],
-        }
-        for name, group in groupby(every, key=lambda pair: pair[0])
-    ]
+    every = sorted(
+        served_operations(routes),
+        key=lambda each: order.index(each.resource) if each.resource in order else len(order),
+    )
+    found = []
+    shown: set[type[ApiSerializer]] = {ErrorResponseSerializer}
+    for name, group in groupby(every, key=lambda each: each.resource):
+        operations = list(group)
+        answered = [each for served in operations for each in _answered(served.operation) if each not in shown]
+        shown.update(answered)
+        found.append(
+            {
+                "name": name,
+                "title": RESOURCES.get(name, name),
+                "operations": [_operation_context(each, language) for each in operations],
+                "objects": [_object_context(each) for each in dict.fromkeys(answered)],
+            }
+        )
+    errors = {"name": "errors", "title": _("Errors"), "operations": []}
+    return [*found, {**errors, "objects": [_object_context(ErrorResponseSerializer)]}]
 
 
-def _resource(route: str) -> str:
-    return route.removeprefix("/v1/").partition("/")[0]
+def _answered(operation: Operation) -> list[type[ApiSerializer]]:
+    return [response.serializer for response in operation.responses.values() if response.serializer is not None]
 
 
 def _operation_context(each: ServedOperation, language: str) -> dict[str, Any]:
     operation = each.operation
+    parameters = [parameter_row(parameter) for parameter in described_parameters(operation, each.route)]
+    body = list(field_rows(operation.body)) if operation.body else []
     return {
         "id": operation.id,
         "method": each.method,
@@ -109,14 +153,52 @@ def _operation_context(each: ServedOperation, language: str) -> dict[str, Any]:
         "scopes": each.scopes,
         "is_open": not each.callers,
         "is_for_apps": "sdk_key" in each.callers,
-        "parameters": [(parameter.name, parameter.text) for parameter in operation.parameters],
-        "paging": ", ".join(PAGE_PARAMETERS[operation.paging]) if operation.paging else "",
+        "can_be_tried": each.is_for_members,
+        "parameters": parameters,
+        "body": body,
         "answers": [_response_context(status, response) for status, response in operation.responses.items()],
         "refuses": operation.error_codes,
         "code": render_snippet(each.snippet_request, language),
+        "searched": _searched(
+            [operation.id, each.method, each.route, operation.summary, *operation.error_codes], [*parameters, *body]
+        ),
     }
 
 
 def _response_context(status: int, response: ResponseSpec) -> dict[str, Any]:
-    example = "" if response.serializer is None else json.dumps(response.example, indent=2, ensure_ascii=False)
-    return {"status": status, "text": response.text, "example": example, "media_types": response.media_types}
+    return {
+        "status": status,
+        "text": response.text,
+        "object": response.serializer.schema_name() if response.serializer else "",
+        "many": response.many,
+        "example": "" if response.serializer is None else json.dumps(response.example, indent=2, ensure_ascii=False),
+        "media_types": response.media_types,
+    }
+
+
+def _object_context(serializer: type[ApiSerializer]) -> dict[str, Any]:
+    fields = list(field_rows(serializer))
+    return {
+        "id": serializer.schema_name(),
+        "text": serializer.schema()["description"],
+        "fields": fields,
+        "searched": _searched([serializer.schema_name(), serializer.schema()["description"]], fields),
+    }
+
+
+def _searched(texts: list[str], rows: list[FieldRow]) -> str:
+    return " ".join([*texts, *(row.searched for row in rows)]).lower()
+
+
+def _found(resources: list[dict[str, Any]], words: list[str]) -> list[dict[str, Any]]:
+    """Return the resources with only the operations and objects that have every word, expanded where they are few."""
+    kinds = ("operations", "objects")
+
+    def matching(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [each for each in entries if all(word in each["searched"] for word in words)]
+
+    found = [{**each, **{kind: matching(each[kind]) for kind in kinds}} for each in resources]
+    results = [one for each in found for kind in kinds for one in each[kind]]
+    for one in results:
+        one["is_expanded"] = len(results) <= MOST_EXPANDED
+    return [each for each in found if any(each[kind] for kind in kinds)]

@@ -77,6 +77,7 @@ class ErrorResponseSerializer(ResponseSerializer):
         "The fields that are wrong, each with its messages.",
         values={"type": "array", "items": {"type": "string"}},
         name="fields",
+        example={"email": ["This field is required."]},
         required=False,
     )
 
@@ -178,7 +179,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: SharedCom
         "x-scopes": scopes,
         "parameters": [
             *_path_parameters(path),
-            *shared_parameters(operation),
+            *({"$ref": f"#/components/parameters/{name}"} for name in shared_parameters(operation)),
             *map(_parameter, operation.parameters),
         ],
     }
@@ -196,6 +197,12 @@ def _access_description(view: type[PortalView], scopes: list[str]) -> str:
     if scopes:
         return "Scope: " + " or ".join(f"`{scope}`" for scope in scopes) + "."
     return "An SDK key." if view.callers == ("sdk_key",) else "Any API key."
+
+
+def described_parameters(operation: Operation, path: str) -> list[Schema]:
+    """Return all parameters of an operation, written out: of the path, its own, and those that operations share."""
+    shared = [PARAMETERS[name] for name in shared_parameters(operation)]
+    return [*_path_parameters(path), *map(_parameter, operation.parameters), *shared]
 
 
 def _path_parameters(path: str) -> list[Schema]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from apps.base.rest.etags import LIST
-from apps.base.rest.fields import Schema
 from apps.base.rest.operations import PAGE_PARAMETERS, Operation, Paging
 from apps.base.rest.views import PortalView
 
@@ -103,8 +102,8 @@ def _success_headers(operation: Operation) -> list[str]:
     return found
 
 
-def shared_parameters(operation: Operation) -> list[Schema]:
-    """Return references to the shared parameters of an operation."""
+def shared_parameters(operation: Operation) -> list[str]:
+    """Return the names of the shared parameters of an operation."""
     names = list(PAGE_PARAMETERS[operation.paging]) if operation.paging else []
     if operation.idempotent:
         names.append("Idempotency-Key")
@@ -112,4 +111,4 @@ def shared_parameters(operation: Operation) -> list[Schema]:
         names += CONDITIONS
     if operation.if_match:
         names.append("If-Match")
-    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    return names
