@@ -62,7 +62,12 @@ class ApiKeySerializer(KeySerializer):
         allow_null=True,
         max_length=200,
     )
-    allowed_networks = TextList("The only networks it is accepted from; empty: all.", example=["203.0.113.0/24"])
+    allowed_networks = TextList(
+        "The only networks it is accepted from, at most 50; empty: all. An address alone is a network of one and is "
+        "shown as `/32` or `/128`. A network with host bits set or with a zone is refused; IPv4 written as IPv6 is "
+        "kept as IPv4.",
+        example=["203.0.113.0/24"],
+    )
     limits = Nested(LimitsSerializer, "Its rate limits.", source="*")
     replaces = KeySerializer.field("replaces", prefix="key", source="replaces_id")
     replaced_by = KeySerializer.field("replaced_by", prefix="key")
@@ -162,7 +167,7 @@ class KeyVerificationSerializer(ResponseSerializer):
 
 
 class LimitsBody(StrictSerializer):
-    """Rate limits of a key of its own. What is left out or null is its type's."""
+    """Rate limits of a key of its own. One that is null is its type's, and so is one that a new key leaves out."""
 
     minute = StrictInteger(
         "Requests per minute.", example=50, required=False, allow_null=True, min_value=1, max_value=2**31 - 1
@@ -233,7 +238,9 @@ class VerifyApiKeyBody(StrictSerializer):
     scopes = TextList(
         "The scopes that the call needs, all of them.", example=["orders:read"], required=False, allow_null=True
     )
-    ip = IPAddress("The address that the call came from.", required=False, allow_null=True)
+    ip = IPAddress(
+        "The address that the call came from. IPv4 written as IPv6 is taken as IPv4.", required=False, allow_null=True
+    )
     cost = StrictInteger(
         "How many calls it counts as.", example=1, required=False, min_value=1, max_value=100, default=1
     )

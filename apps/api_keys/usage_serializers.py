@@ -13,7 +13,7 @@ from apps.credentials.serializers import KeySerializer
 class UsageByStatusSerializer(ResponseSerializer):
     """The number of calls by status of the response."""
 
-    success = StrictInteger("Calls that were answered with 2xx.", example=11, name="2xx")
+    success = StrictInteger("Calls that were answered with 2xx or 3xx.", example=11, name="2xx")
     client_error = StrictInteger("Calls that were answered with 4xx, other than 429.", example=1, name="4xx")
     rate_limited = StrictInteger("Calls that were answered with 429.", example=0, name="429")
     server_error = StrictInteger("Calls that were answered with 5xx.", example=0, name="5xx")
@@ -55,7 +55,11 @@ class KeyUsageSerializer(ResponseSerializer):
     series = ListOf(Nested(UsageBucketSerializer), "Calls by hour or day, oldest first.")
     routes = ListOf(Nested(RouteUsageSerializer), "Calls by route, the most first.")
     addresses = ListOf(Nested(AddressUsageSerializer), "Calls by IP address, the most first.")
-    scopes_used = TextList("The scopes that calls needed.", example=["users:read"], source="scopes")
+    scopes_used = TextList(
+        "The scopes that calls needed: `users:read` where a key with `users:write` read. Refused calls use none.",
+        example=["users:read"],
+        source="scopes",
+    )
 
     @computed(KeySerializer.field("last_used_at"))
     def last_used_at(self, _report: UsageReport) -> datetime | None:

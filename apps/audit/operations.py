@@ -10,18 +10,36 @@ FILTERS = (
     Parameter(
         "actor",
         StrictString(
-            "Only what this person or key did; or `system`.", pattern="^((user|key|sdk)_[0-9A-Za-z]{22}|system)$"
+            "Only what this person or key did; `system` is the portal itself, which is also who sends deliveries.",
+            pattern="^((user|key|sdk)_[0-9A-Za-z]{22}|system)$",
         ),
     ),
     Parameter(
         "action",
-        StrictString("Only these actions, such as `api_key.revoked`.", pattern="^[a-z_]+\\.[a-z_]+$"),
+        StrictString(
+            "Only these actions, such as `api_key.revoked`. Calls are `api.call`, deliveries `delivery.attempted`.",
+            pattern="^[a-z_]+\\.[a-z_]+$",
+        ),
         many=True,
     ),
-    Parameter("target", StrictString("Only what was done to this: an id, or the route of a call such as `/v1/users`.")),
-    Parameter("key", StrictString("Only what this key did, or what was done to it.", pattern=KEY_ID_PATTERN)),
+    Parameter(
+        "target",
+        StrictString(
+            "Only what was done to this: an id (`ep_…` or `dlv_…` for deliveries too), the route of a call such as "
+            "`/v1/users/{id}`, the hour of a digest, or the number of a checkpoint."
+        ),
+    ),
+    Parameter(
+        "key",
+        StrictString("Only what this key did, its calls included, and what was done to it.", pattern=KEY_ID_PATTERN),
+    ),
     *time_range_parameters("entries"),
-    Parameter("request_id", StrictString("Only the entries of this request.", pattern="^[A-Za-z0-9._-]{8,64}$")),
+    Parameter(
+        "request_id",
+        StrictString(
+            "Only the changes and calls of this request; a delivery belongs to none.", pattern="^[A-Za-z0-9._-]{8,64}$"
+        ),
+    ),
 )
 
 LIST_AUDIT_LOG = Operation(

@@ -45,7 +45,7 @@ class LeakBody(StrictSerializer):
     usual = ["key", "where"]
 
     key = StrictString(
-        "The key that was found.",
+        "The key that was found. White space around it is cut.",
         example="ipk_REPLACE_WITH_THE_KEY_THAT_YOU_FOUND",
         max_length=1000,
         style=SECRET_INPUT,

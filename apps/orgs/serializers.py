@@ -41,7 +41,7 @@ class UserSerializer(ResponseSerializer):
 
     id = Id("The user's id.", prefix="user", source="public_key")
     name = PlainText("The user's name.", example="Jo Martin", max_length=150)
-    email = Email("The user's mail address, which is also the login.")
+    email = Email("The user's mail address, which is also the login; upper and lower case do not differ.")
     created_at = Timestamp("When the user joined the organization.")
 
 
@@ -111,7 +111,7 @@ class CreateUserBody(StrictSerializer):
     name = UserSerializer.field("name")
     email = UserSerializer.field("email")
     password = StrictString(
-        "The password that the user signs in with.",
+        "The password that the user signs in with. Its length is the only rule.",
         example="correct horse battery",
         min_length=MIN_PASSWORD_LENGTH,
         max_length=MAX_PASSWORD_LENGTH,

@@ -35,6 +35,7 @@ from apps.sdk_keys.models import (
 )
 
 MAX_DEVICE_ID_LENGTH = 200
+AS_REPORTED = f"It is cut at {MAX_REPORTED_LENGTH} characters and loses invisible ones; a number is taken as text."
 
 
 class Reported(StrictString):
@@ -72,11 +73,17 @@ class SdkKeySerializer(KeySerializer):
         max_length=255,
     )
     cert_sha256 = PlainText(
-        "The SHA-256 fingerprint of the certificate that the app is signed with, for Android: 64 hexadecimal digits.",
+        "The SHA-256 fingerprint of the certificate that the app is signed with, for Android: 64 hexadecimal digits. "
+        "Sent with or without colons; returned in upper case with colons.",
         allow_null=True,
         max_length=95,
     )
-    origins = TextList("The origins that the key is accepted from, for the web: scheme, host and port.", example=[])
+    origins = TextList(
+        "The origins that the key is accepted from, for the web, 1 to 20: scheme, host and port, as browsers send "
+        "them; http only for localhost. Also those of apps and extensions, such as `capacitor://localhost` and "
+        "`chrome-extension://…`.",
+        example=[],
+    )
     activation_limit = StrictInteger(
         "How many devices can be active at once; null: any number.",
         example=500,
@@ -175,6 +182,11 @@ class CreateSdkKeyBody(AppBody, NewKeyBody):
 
     name = SdkKeySerializer.field("name")
     platform = PlainText("What the app runs on: ios, android or web.", example="ios", max_length=20)
+    inactive_after_days = AppBody.field(
+        "inactive_after_days",
+        help_text="After how many days without a call a device is deactivated; null: never. "
+        f"{DEFAULT_INACTIVE_DAYS} unless given.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the action."""
@@ -204,8 +216,10 @@ class HeartbeatBody(StrictSerializer):
 
     usual = ["app_version"]
 
-    app_version = Reported("The version of the app.", example="4.2.0", required=False, allow_null=True)
-    os_version = Reported("The version of the system.", example="iOS 26.1", required=False, allow_null=True)
+    app_version = Reported(f"The version of the app. {AS_REPORTED}", example="4.2.0", required=False, allow_null=True)
+    os_version = Reported(
+        f"The version of the system. {AS_REPORTED}", example="iOS 26.1", required=False, allow_null=True
+    )
 
 
 class ActivateDeviceBody(HeartbeatBody):

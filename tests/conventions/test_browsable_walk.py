@@ -121,6 +121,9 @@ def test_a_control_shows_the_text_and_the_limits_of_its_field(owner: Client):
         f'aria-describedby="f-createApiKey-name_hint"> <div class="hint" id="f-createApiKey-name_hint">{name}' in keys
     )
     assert "After how many days it expires.</span> A whole number from 1 to 3650." in keys
-    assert "The password that the user signs in with.</span> 8 to 128 characters." in page(owner, "/v1/users")
+    assert "The password that the user signs in with. Its length is the only rule.</span> 8 to 128 characters." in page(
+        owner, "/v1/users"
+    )
     endpoints = page(owner, "/v1/webhook-endpoints")
-    assert "such as <code>order.*</code>, or <code>*</code> for all.</span> One on each line, at most 200." in endpoints
+    assert "such as <code>order.*</code>, or <code>*</code> for all." in endpoints
+    assert "</span> One on each line, at most 200.</div>" in endpoints

@@ -72,7 +72,8 @@ class HttpSerializer(ResponseSerializer):
         return None if http.duration_ms is None else round(http.duration_ms, DURATION_DIGITS)
 
     url = StrictString(
-        "Where a delivery was sent; the values of the query are masked. Only deliveries have it.",
+        "Where a delivery was sent, also after its endpoint got another URL; null where that is not known. The values "
+        "of the query are masked. Only deliveries have it.",
         allow_null=True,
         required=False,
     )

@@ -51,7 +51,12 @@ class DeliverySerializer(ResponseSerializer):
     endpoint = Nested(DeliveryEndpointSerializer, "The endpoint.", source="*")
     status = Choice(DeliveryStatus.values, "The delivery's state.", example="succeeded")
     test = StrictBoolean("Whether it was sent by the test function, with sample data.")
-    replay_of = Id("The finished delivery that this one repeats.", prefix="dlv", source="replay_of_id", allow_null=True)
+    replay_of = Id(
+        "The finished delivery that this one repeats, also once that was deleted by age.",
+        prefix="dlv",
+        source="replay_of_id",
+        allow_null=True,
+    )
     created_at = Timestamp("When the event was matched.", milliseconds=True)
     attempt_count = StrictInteger("How many attempts count; those that failed on our side do not.", example=1)
 
@@ -61,7 +66,8 @@ class DeliverySerializer(ResponseSerializer):
 
     @computed(
         StrictString(
-            "Why an attempt is due: retry, retry_after, no_network, shutdown, lost, manual, released, replay or test.",
+            "Why an attempt is due: null for a first one, retry, retry_after (the receiver asked for a longer wait), "
+            "no_network, shutdown or lost (these three do not count), manual, released, replay or test.",
             allow_null=True,
         )
     )
@@ -105,7 +111,12 @@ class AttemptResponseSerializer(ResponseSerializer):
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
         return joined
 
-    body = StrictString("The start of the body as text.", example="", source="response_body")
+    body = StrictString(
+        "The start of the body as text: in the charset of `Content-Type`, with gzip and deflate undone as far as 16 "
+        "KiB. What is no text is named, such as `[binary data, not shown]`.",
+        example="",
+        source="response_body",
+    )
     truncated = StrictBoolean("Whether the body was longer.")
 
 
@@ -114,7 +125,12 @@ class AttemptSerializer(ResponseSerializer):
 
     id = Id("The attempt's id.", prefix="att", source="pk")
     number = StrictInteger("Its number, from 1.", example=1, min_value=1)
-    url = StrictString("Where it was sent; the values of the query are masked.", example=URL, allow_null=True)
+    url = StrictString(
+        "Where it was sent; the values of the query are masked. Null for attempts from before it was kept, and of a "
+        "worker that did not come back.",
+        example=URL,
+        allow_null=True,
+    )
     started_at = Timestamp("When it started.", example="2026-11-24T08:12:30.140Z", milliseconds=True)
 
     @computed(StrictInteger("How many milliseconds it took.", example=84, allow_null=True))

@@ -42,7 +42,9 @@ class WebhookEndpointSerializer(ResponseSerializer):
     url = StrictString("Where events are sent.", example=URL, max_length=2048)
     description = PlainText("What people know the endpoint by.", example="Order desk", max_length=200)
     event_types = TextList(
-        "The types it gets: names, a prefix such as `order.*`, or `*` for all.", example=["order.*"], max_length=200
+        "The types it gets, at least one: names, a prefix such as `order.*`, or `*` for all. Unknown ones are refused.",
+        example=["order.*"],
+        max_length=200,
     )
 
     @computed(TextMap("The organization's own headers; values are masked.", example={"X-Team": "••••"}))
@@ -66,7 +68,13 @@ class WebhookEndpointSerializer(ResponseSerializer):
     def failing_since(self, endpoint: Endpoint) -> datetime | None:
         return endpoint.failing_since if endpoint.health == EndpointHealth.FAILING else None
 
-    @computed(ListOf(Nested(EndpointWarningSerializer), "What may be a mistake about it.", example=[]))
+    @computed(
+        ListOf(
+            Nested(EndpointWarningSerializer),
+            "What may be a mistake about it: each other endpoint of the organization with the same URL.",
+            example=[],
+        )
+    )
     def warnings(self, endpoint: Endpoint) -> list[uuid.UUID]:
         return list(self.context.get("same_url", {}).get(endpoint.pk, ()))
 
@@ -85,11 +93,16 @@ class UpdateWebhookEndpointBody(StrictSerializer):
 
     usual = ["description"]
 
-    url = WebhookEndpointSerializer.field("url", required=False)
+    url = WebhookEndpointSerializer.field(
+        "url",
+        help_text="Where events are sent: port 80, 443 or 1024–65535, no user name, no fragment.",
+        required=False,
+    )
     event_types = WebhookEndpointSerializer.field("event_types", required=False)
     description = WebhookEndpointSerializer.field("description", allow_blank=True, required=False)
     headers = TextMap(
-        "Headers that each delivery gets; they replace those there are, and `••••` keeps a stored value.",
+        "Headers that each delivery gets, at most 20; they replace those there are, and `••••` keeps a stored value. "
+        "Names have 1–64 characters, values 1–4,096 visible ASCII characters, with spaces only inside.",
         example={"X-Team": "blue"},
         required=False,
         style=SECRET_INPUT,
@@ -103,8 +116,11 @@ class CreateWebhookEndpointBody(UpdateWebhookEndpointBody):
 
     usual = ["url", "event_types", "description"]
 
-    url = WebhookEndpointSerializer.field("url")
+    url = UpdateWebhookEndpointBody.field("url", required=True)
     event_types = WebhookEndpointSerializer.field("event_types")
+    max_in_flight = UpdateWebhookEndpointBody.field(
+        "max_in_flight", help_text="The most deliveries at a time; 16 unless given."
+    )
 
 
 class TestWebhookEndpointBody(StrictSerializer):
@@ -114,7 +130,7 @@ class TestWebhookEndpointBody(StrictSerializer):
     usual = ["event_type"]
 
     event_type = PlainText(
-        "The type whose sample is sent; the endpoint's first if left out.",
+        "The type whose sample is sent. If left out: `order.created` if the endpoint gets it, else its first by name.",
         example="order.created",
         max_length=100,
         required=False,
@@ -127,7 +143,9 @@ class EnableWebhookEndpointBody(StrictSerializer):
     usual = ["held"]
 
     held = Choice(
-        HELD_CHOICES, "What becomes of held deliveries: they are sent, stay held, or are dropped.", default="send"
+        HELD_CHOICES,
+        "What becomes of held deliveries: they are sent at the endpoint's rate, stay held, or are dropped.",
+        default="send",
     )
 
 

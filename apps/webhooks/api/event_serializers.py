@@ -64,7 +64,9 @@ class EventSerializer(ResponseSerializer):
     id = Id("The event's id, which receivers get as webhook-id.", prefix="evt", source="pk")
     kind = StrictString("The event's type.", example="order.created", name="type", source="type")
     created_at = Timestamp("When it was accepted.", milliseconds=True)
-    deliveries = StrictInteger("How many endpoints it matched.", example=2, source="match_count")
+    deliveries = StrictInteger(
+        "How many endpoints it matched, also where its delivery is held.", example=2, source="match_count"
+    )
 
 
 class EventWithDataSerializer(EventSerializer):
@@ -108,6 +110,7 @@ class PublishEventBody(StrictSerializer):
         "The publisher's own id: the same id again is answered with the first event.",
         example="order-1001-created",
         max_length=64,
+        pattern="^[A-Za-z0-9._-]{1,64}$",
         required=False,
     )
     organization = PlainText(

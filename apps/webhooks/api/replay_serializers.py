@@ -42,7 +42,7 @@ class ReplaySerializer(ResponseSerializer):
     count = StrictInteger("How many events it sends.", example=37)
     sent = StrictInteger("How many were sent.", example=24)
     succeeded = StrictInteger("How many of them succeeded.", example=22)
-    failed = StrictInteger("How many of them failed for good.", example=2)
+    failed = StrictInteger("How many of them failed; a retry that succeeds takes one off.", example=2)
     endpoint = Nested(DeliveryEndpointSerializer, "The endpoint.", source="*")
     filters = Nested(ReplayFiltersSerializer, "Which events it sends.", source="*")
     rate_per_second = StrictInteger(
@@ -70,13 +70,13 @@ class ReplayWebhookEndpointBody(StrictSerializer):
     since = ReplayFiltersSerializer.field("since", required=False)
     until = ReplayFiltersSerializer.field("until", required=False)
     status = TextList(
-        "Events whose newest delivery to the endpoint has one of these statuses.",
+        "Events whose newest delivery to the endpoint has one of these statuses: exhausted, succeeded or dropped.",
         example=["exhausted"],
         default=lambda: [DeliveryStatus.EXHAUSTED.value],
         max_length=10,
     )
     event_types = TextList(
-        "Events of these types; all of them if left out.",
+        "Events of these types: names, `prefix.*` or `*`; all of them if left out.",
         example=["order.created"],
         required=False,
         min_length=1,
