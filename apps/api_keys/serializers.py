@@ -132,7 +132,10 @@ class MeSerializer(ResponseSerializer):
 
 
 class KeyVerificationSerializer(ResponseSerializer):
-    """The result of checking a key. Context: ``code``."""
+    """The result of checking a key.
+
+    Context: ``code``.
+    """
 
     @computed(StrictBoolean("Whether the key is good for the call.", example=True))
     def valid(self, _result: KeyCheckResult) -> bool:

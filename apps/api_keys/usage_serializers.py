@@ -48,7 +48,10 @@ class AddressUsageSerializer(ResponseSerializer):
 
 
 class KeyUsageSerializer(ResponseSerializer):
-    """The calls in a span of time. Lists have the 200 entries with the most calls. Context: ``last_use``."""
+    """The calls in a span of time. Lists have the 200 entries with the most calls.
+
+    Context: ``last_use``.
+    """
 
     total = StrictInteger("All calls.", example=12)
     by_status = Nested(UsageByStatusSerializer, "Calls by status of the response.")
@@ -80,7 +83,10 @@ class KeyCallsSerializer(ResponseSerializer):
 
 
 class UsageSerializer(KeyUsageSerializer):
-    """The calls of an organization in a span of time. Context: ``api_keys``, those of the report, and ``last_use``."""
+    """The calls of an organization in a span of time.
+
+    Context: ``api_keys``, those of the report, and ``last_use``.
+    """
 
     @computed(ListOf(Nested(KeyCallsSerializer), "Calls by key, the most first."))
     def keys(self, report: UsageReport) -> list[KeyCalls]:

@@ -137,7 +137,10 @@ class CreatorSerializer(ResponseSerializer):
 
 
 class KeySerializer(ResponseSerializer):
-    """A key of any kind. Context: ``last_uses``, LastUse rows by primary key."""
+    """A key of any kind.
+
+    Context: ``last_uses``, LastUse rows by primary key.
+    """
 
     id = Id("The key's id.", prefix="")
     name = PlainText("The name that people know the key by.", example="Production server", max_length=100)

@@ -37,7 +37,10 @@ MESSAGES: Schema = {"type": "array", "items": {"type": "string"}}
 
 
 class UserSerializer(ResponseSerializer):
-    """A member of the organization. The row is a ``UserRow``."""
+    """A member of the organization.
+
+    The row is a ``UserRow``.
+    """
 
     id = Id("The user's id.", prefix="user", source="public_key")
     name = PlainText("The user's name.", example="Jo Martin", max_length=150)
@@ -61,7 +64,10 @@ class ChangedUserSerializer(ResponseSerializer):
 
 
 class UserResultSerializer(ResponseSerializer):
-    """What became of one user of a batch. The row is a ``UserRow``, or an Invalid."""
+    """What became of one user of a batch.
+
+    The row is a ``UserRow``, or an Invalid.
+    """
 
     @computed(StrictInteger("The status that the user alone would have been answered with.", example=201))
     def status(self, result: "UserRow | Invalid") -> int:

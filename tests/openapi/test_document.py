@@ -1,6 +1,7 @@
 """The document at /openapi.json: valid, complete, and the same as the committed copy."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -76,6 +77,21 @@ def test_every_property_and_parameter_is_described(served: dict[str, Any]) -> No
         for op in item.values()
         for tag in op["tags"]
     }
+
+
+def test_descriptions_are_for_those_who_call_the_api(served: dict[str, Any]) -> None:
+    """The first paragraph of a serializer's docstring is public; notes on its rows and its context come after it."""
+
+    def walk(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from (text for name, text in value.items() if name in ("description", "summary", "title"))
+            yield from (text for inner in value.values() for text in walk(inner))
+        elif isinstance(value, list):
+            yield from (text for inner in value for text in walk(inner))
+
+    texts = [text for text in walk(served) if isinstance(text, str)]
+    assert len(texts) > 500
+    assert [text for text in texts if re.search(r"``|Context:|[Tt]he row\b|[Ss]erializer", text)] == []
 
 
 def test_no_schema_is_without_a_type(served: dict[str, Any]) -> None:

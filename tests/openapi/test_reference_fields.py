@@ -14,6 +14,7 @@ from integrations_portal.urls import documented
 pytestmark = pytest.mark.django_db
 
 ROW = re.compile(r'<div id="([^"]+)">\s*<dt>(.*?)</dt>\s*<dd>(.*?)</dd>', re.S)
+CODE = re.compile(r"</?code>")
 TAG = re.compile(r"<[^>]+>")
 SERVED = list(served_operations(documented))
 # No role verifies keys, or publishes events: that takes a key.
@@ -28,7 +29,7 @@ def rows(client):
     found = ROW.findall(page)
     assert len(found) == len({anchor for anchor, _head, _rest in found})
     return {
-        unescape(anchor): tuple(" ".join(unescape(TAG.sub(" ", part)).split()) for part in (head, rest))
+        unescape(anchor): tuple(" ".join(unescape(TAG.sub(" ", part)).split()) for part in (head, CODE.sub("`", rest)))
         for anchor, head, rest in found
     }
 

@@ -172,6 +172,13 @@ def _highlight_token(kind: str, text: str, link_of: Callable[[str], str] | None)
 
 
 @register.filter
+def inline_code(text: str) -> SafeString:
+    """Return a text of the API as markup, with what stands in backticks as code."""
+    parts = enumerate(str(text).split("`"))
+    return mark_safe("".join(f"<code>{escape(part)}</code>" if number % 2 else escape(part) for number, part in parts))  # noqa: S308
+
+
+@register.filter
 def inline_svg(markup: str) -> SafeString:
     """Return an SVG document that the portal generated (a QR code) as markup, without its XML prolog."""
     return mark_safe(str(markup)[max(str(markup).find("<svg"), 0) :])  # noqa: S308

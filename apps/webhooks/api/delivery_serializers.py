@@ -78,7 +78,10 @@ class DeliverySerializer(ResponseSerializer):
 
 
 class AttemptTimingsSerializer(ResponseSerializer):
-    """How long the phases of an attempt took. Those that did not happen are null. The row is a dict."""
+    """How long the phases of an attempt took. Those that did not happen are null.
+
+    The row is a dict.
+    """
 
     dns = StrictInteger("Looking up the host name, in milliseconds.", example=4, allow_null=True)
     connect = StrictInteger("Connecting, in milliseconds.", example=12, allow_null=True)

@@ -26,7 +26,10 @@ URL = "https://hooks.acme.example/in"
 
 
 class EndpointWarningSerializer(ResponseSerializer):
-    """Something about an endpoint that may be a mistake. The row is the key of another endpoint with the same URL."""
+    """Something about an endpoint that may be a mistake.
+
+    The row is the key of another endpoint with the same URL.
+    """
 
     @computed(Choice(["duplicate_url"], "What it is: another endpoint has the same URL, so both get each event."))
     def code(self, _other: uuid.UUID) -> str:
@@ -36,7 +39,10 @@ class EndpointWarningSerializer(ResponseSerializer):
 
 
 class WebhookEndpointSerializer(ResponseSerializer):
-    """A webhook endpoint. Context: ``held_counts`` and ``same_url``, by primary key."""
+    """A webhook endpoint.
+
+    Context: ``held_counts`` and ``same_url``, by primary key.
+    """
 
     id = Id("The endpoint's id.", prefix="ep", source="pk")
     url = StrictString("Where events are sent.", example=URL, max_length=2048)
@@ -80,7 +86,10 @@ class WebhookEndpointSerializer(ResponseSerializer):
 
 
 class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
-    """A webhook endpoint with its signing secret, which is in this response and never again. Context: ``secret``."""
+    """A webhook endpoint with its signing secret, which is in this response and never again.
+
+    Context: ``secret``.
+    """
 
     secret = one_time_secret(
         "The signing secret. A response that is repeated for an Idempotency-Key lacks it.",

@@ -90,7 +90,10 @@ class AcceptedEventSerializer(ResponseSerializer):
 
 
 class AcceptedEventsSerializer(ResponseSerializer):
-    """The events of a batch, all of them accepted. The row is the list of them."""
+    """The events of a batch, all of them accepted.
+
+    The row is the list of them.
+    """
 
     events = ListOf(Nested(AcceptedEventSerializer), "The events, in the order of the request.", source="*")
 

@@ -47,11 +47,6 @@ class Control:
         return " ".join(ids)
 
     @property
-    def description_parts(self) -> list[tuple[str, bool]]:
-        """The parts of the description, each with whether it is code (in backticks)."""
-        return [(text, number % 2 == 1) for number, text in enumerate(self.description.split("`")) if text]
-
-    @property
     def rows(self) -> int:
         """The rows of a textarea."""
         return max(MIN_ROWS, min(MAX_ROWS, self.value.count("\n") + 1))
