@@ -85,6 +85,27 @@ def test_the_file_holds_masks_and_no_secret(browser, acme_key, rival_key):
     assert acme_key.text[4:] not in str(rows) and acme_key.row.digest not in str(rows)
 
 
+def test_a_row_is_the_object_of_the_api(browser, api, admin_key, make_key, acme):
+    key = make_key(acme, "users:read", "orders:read", name="Old", allowed_networks=["203.0.113.0/24"]).row
+    make_key(acme, "orders:read", type="client", name="For a client", subject="C-1")
+    use(key, "users:read")
+    actions.rotate_key(actor=system(acme.pk), key_id=key.public_id)
+    shown = {each["id"]: each for each in api(admin_key).get("/v1/api-keys").json()}
+    rows = [row for row in table(browser)[1] if row["id"] != admin_key.row.public_id]
+    assert len(rows) == 3 and {row["replaced_by"] for row in rows} & {row["id"] for row in rows}
+    alike = ["name", "type", "status", "mask", "subject", "created_at", "expires_at", "last_used_at", "last_used_from"]
+    alike += ["replaces", "replaced_by"]
+    for row in rows:
+        written = shown[row["id"]]
+        assert {name: row[name] for name in alike} == {name: written[name] or "" for name in alike}
+        assert (row["scopes"].split(), row["allowed_networks"].split()) == (
+            written["scopes"],
+            written["allowed_networks"],
+        )
+        assert (row["limit_minute"], row["limit_hour"]) == tuple(map(str, written["limits"].values()))
+        assert row["created_by"] == written["created_by"]["label"]
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\uff1d1", "a;=1", "'=1", ' "=1"'])
 def test_no_cell_is_a_formula(browser, make_key, acme, text):
     make_key(acme, "orders:read", type="client", name=text, subject=text)

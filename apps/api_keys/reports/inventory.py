@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
-from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey
 from apps.api_keys.reports.least_privilege import LOOKBACK, compare
+from apps.api_keys.serializers import ApiKeySerializer
 from apps.audit.calls.usage_counters import last_uses
 from apps.audit.calls.usage_report import routes_and_scopes
 from apps.audit.models import LastUse
@@ -84,7 +84,7 @@ def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
     """Yield the header, then a row for each key in every state, oldest first, read in chunks."""
     yield CSV_HEADER
     used_scopes = scopes_used(actor, now)
-    rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by").order_by("pk")
+    rows = ApiKey.objects.for_actor(actor).with_related().order_by("pk")
     after = uuid.UUID(int=0)
     while batch := list(rows.filter(pk__gt=after)[:CHUNK]):
         yield from (_row(inspected, now) for inspected in inspect(batch, used_scopes, now))
@@ -92,28 +92,19 @@ def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
 
 
 def _row(inspected: InspectedKey, now: datetime) -> Sequence[object]:
-    key, use, key_type = inspected.key, inspected.use, inspected.key.key_type
-    successor = getattr(key, "replaced_by", None)
-    return (
-        key.public_id,
-        key.name,
-        key_type.name,
-        str(key.status_at(now)),
-        key.mask,
-        " ".join(key.scopes),
-        key.subject,
-        " ".join(key.allowed_networks),
-        effective_limit("minute", key.limit_minute, key_type.limit_minute),
-        effective_limit("hour", key.limit_hour, key_type.limit_hour),
-        format_timestamp(key.created_at),
-        key.created_by_label,
-        format_timestamp(key.expires_at),
-        format_timestamp(use.at) if use else None,
-        use.address if use else None,
-        key.replaces.public_id if key.replaces else None,
-        successor.public_id if successor else None,
-        key.status_reason,
-        format_timestamp(key.status_changed_at),
-        " ".join(sorted(inspected.findings)),
-        " ".join(inspected.unused),
-    )
+    """Return the cells of a key: the fields of its API object, of which some are flattened, and what is found."""
+    key, use = inspected.key, inspected.use
+    written = ApiKeySerializer.write(key, last_uses={key.pk: use} if use else {})
+    cells = {
+        **written,
+        **{f"limit_{window}": limit for window, limit in written["limits"].items()},
+        "status": str(key.status_at(now)),
+        "scopes": " ".join(key.scopes),
+        "allowed_networks": " ".join(key.allowed_networks),
+        "created_by": key.created_by_label,
+        "status_reason": key.status_reason,
+        "status_changed_at": format_timestamp(key.status_changed_at),
+        "findings": " ".join(sorted(inspected.findings)),
+        "unused_scopes": " ".join(inspected.unused),
+    }
+    return [cells[name] for name in CSV_HEADER]
