@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+# What the browser is called on different systems.
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
 
 def need(*names: str) -> str:
     """Return the path of the first of these programs that is installed; without any skip the test, or fail it in CI."""

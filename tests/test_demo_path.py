@@ -12,10 +12,9 @@ from playwright.sync_api import sync_playwright
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests import demos
-from tests.programs import need
+from tests.programs import CHROMIUM, need
 
 pytestmark = [pytest.mark.clone, pytest.mark.browser, pytest.mark.pure]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
 DEVICE = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
