@@ -1,4 +1,4 @@
-"""Every figure of the README is traced to the command that prints it: docs/figures.md."""
+"""Every figure of docs/promises.md is traced to the command that prints it: docs/figures.md."""
 
 import re
 
@@ -10,6 +10,7 @@ from tests.conventions.tree import ROOT, read
 pytestmark = pytest.mark.pure
 
 ROW = re.compile(r"^\| (?P<figure>.+) \| (?P<source>[^|]+) \|$", re.MULTILINE)
+HEADER = "| promise | held by | measured |"
 COMMAND = re.compile(r"`(bench|test) ([^`]+)`")
 
 
@@ -20,13 +21,12 @@ def rows() -> list[tuple[str, str]]:
 
 
 def measured() -> str:
-    """Return what the README says was measured."""
-    promises = read("README.md").partition("## Promises")[2].partition("\n## ")[0]
-    lines = [line for line in promises.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    """Return the last column of docs/promises.md: what was measured."""
+    lines = [line for line in read("docs/promises.md").splitlines() if line.startswith("| ") and line != HEADER]
     return "\n".join(line.rstrip(" |").rsplit(" | ", 1)[1] for line in lines)
 
 
-def test_every_figure_of_the_readme_is_traced():
+def test_every_figure_of_the_promises_is_traced():
     left = measured()
     assert re.search(r"\d", left)
     for figure, _source in sorted(rows(), key=lambda row: -len(row[0])):
@@ -34,7 +34,7 @@ def test_every_figure_of_the_readme_is_traced():
     assert [line for line in left.splitlines() if re.search(r"\d", line)] == []
 
 
-def test_no_figure_is_traced_that_the_readme_does_not_quote():
+def test_no_figure_is_traced_that_the_promises_do_not_quote():
     assert [figure for figure, _source in rows() if figure not in measured()] == []
 
 
@@ -66,7 +66,14 @@ def test_every_figure_of_another_page_is_traced():
         assert re.findall(r"\d[\d,.]* ?(?:ms|µs|/s)\b|\w+ (?:rows|calls|events) a (?:second|minute)", text) == [], page
 
 
-def test_figures_elsewhere_in_the_readme_are_none():
-    """What is measured stands in one table; the rest of the page promises no speed."""
-    rest = read("README.md").partition("## Promises")[0]
-    assert re.findall(r"\d[\d,.]*(?: ms|/s| µs|×| times\b| calls a second)", rest) == []
+def test_the_readme_has_no_measured_figure():
+    found = re.findall(r"\d[\d,.]*(?: ms|/s| µs|×| times\b| (?:calls|requests) a second)", read("README.md"))
+    assert found == []
+
+
+def test_every_promise_names_what_holds_it():
+    """A test, a program or a command for each; one that has none yet says so in both columns."""
+    rows = [line.strip("| ").split(" | ") for line in read("docs/promises.md").splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if row[0] != "promise"]
+    assert len(rows) > 30 and {len(row) for row in rows} == {3}
+    assert [row for row in rows if "`" not in row[1] and (row[1], row[2]) != ("to come", "**nothing yet**")] == []
