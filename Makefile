@@ -4,7 +4,7 @@ BIN = $(or $(PORTAL_VENV),.venv)/bin
 TOOLS = $(if $(PORTAL_VENV),,.venv/.portal-tools)
 FRENCH = locale/fr/LC_MESSAGES/django
 
-.PHONY: demo test coverage lint bench docs locale
+.PHONY: demo test coverage lint bench docs locale pictures
 
 demo test:
 	$(PYTHON) manage.py $@
@@ -28,6 +28,10 @@ docs: $(TOOLS)
 	rm -f var/docs.sqlite3*
 	$(BIN)/python -m tests.environment migrate --verbosity 0
 	$(BIN)/python -m tests.environment openapi --to docs/openapi.json
+
+# docs/images/*.webp. Needs a Chromium.
+pictures: $(TOOLS)
+	$(BIN)/python -m tests.pictures
 
 # Needs GNU gettext.
 locale: $(TOOLS)

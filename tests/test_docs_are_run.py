@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.clone, pytest.mark.pure]
 
 # Page → the headings whose console blocks are typed here, in their order.
 TYPED = {
-    "README.md": ("First call", "A webhook in two minutes"),
+    "README.md": ("First request", "First webhook"),
     "docs/integrate.md": (
         "A key of your product's own", "Organizations by command", "Is this key good?", "SDK keys from an app",
     ),

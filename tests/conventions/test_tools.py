@@ -18,7 +18,7 @@ from tests.conventions.tree import ROOT, python_modules, read
 
 pytestmark = pytest.mark.pure
 
-TARGETS = ("demo", "test", "coverage", "lint", "bench", "docs", "locale")
+TARGETS = ("demo", "test", "coverage", "lint", "bench", "docs", "locale", "pictures")
 PROJECT = tomllib.loads(read("pyproject.toml"))
 PYTHONS = [f"3.{minor}" for minor in range(MIN_PYTHON[1], MAX_PYTHON[1] + 1)]
 
@@ -92,6 +92,7 @@ def test_the_version_is_the_newest_released_one_everywhere():
     version = PROJECT["project"]["version"]
     assert released[0] == version == integrations_portal.__version__
     assert json.loads(read("docs/openapi.json"))["info"]["version"] == version
+    assert f"Version {version}." in read("README.md")
 
 
 def test_vulture_ignores_nothing_that_is_gone():
