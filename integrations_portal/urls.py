@@ -42,6 +42,7 @@ urlpatterns = [
     path("docs/errors", pages.errors, name="docs_errors"),
     path("docs/limits", rate_limits.rate_limits, name="docs_limits"),
     path("docs/webhooks", pages.webhooks, name="docs_webhooks"),
+    path("docs/receivers/<str:file>", pages.receiver, name="docs_receiver"),
     path("docs/practices", pages.practices, name="docs_practices"),
     path("docs/changelog", pages.changes, name="docs_changelog"),
     path("healthz", health.alive, name="healthz"),

@@ -25,7 +25,7 @@ SPOKEN_ATTRIBUTES = ("title", "alt", "placeholder", "aria-label")
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
 # No page in a browser: an answer of JSON or of a file, and Django's own plumbing of the admin.
-NOT_SEEN = {"healthz", "readyz", "metrics", "openapi", "home", "api_key_inventory_csv", "admin:jsi18n",
+NOT_SEEN = {"healthz", "readyz", "metrics", "openapi", "home", "api_key_inventory_csv", "docs_receiver", "admin:jsi18n",
             "admin:autocomplete", "admin:view_on_site", "admin:logout", "admin:unnamed /admin/{url}"}  # fmt: skip
 # A link with a query is a page of its own; so many of one route are looked at.
 MOST_OF_A_ROUTE = 4
@@ -34,7 +34,7 @@ MOST_OF_A_ROUTE = 4
 def pages(samples: Any, *interfaces: str) -> Iterator[tuple[Route, str]]:
     """Return each route that can be read, with the path of Acme's own objects."""
     others = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "app_label": "orgs", "content_type_id": 1,
-              "url": "nowhere", "object_id": samples.rows["key"].pk}  # fmt: skip
+              "url": "nowhere", "object_id": samples.rows["key"].pk, "file": "receiver.py"}  # fmt: skip
     for route in routes_for(*interfaces):
         if "GET" in route.methods and route.name not in NOT_SEEN:
             values = {"slug": "acme", **samples.real(route)} if route.interface == "page" else others

@@ -77,13 +77,6 @@ ELSEWHERE = {
         "manage.py verify_audit --org acme --checkpoint": "tests/audit/test_verify_audit.py",
         "manage.py verify_audit --file": "tests/audit/test_verify_file.py",
     },
-    "docs/verify-webhooks.md": {
-        "pip install": "installs packages",
-        "npm install": "installs packages",
-        "composer require": "installs packages",
-        "gem install": "installs packages",
-        "go get": "installs packages",
-    },
 }
 # Page and first line of a program → this module's test, or the one that runs it.
 PROGRAMS = {
@@ -91,8 +84,6 @@ PROGRAMS = {
     ("docs/integrate.md", "# publish.py"): "test_published_twice_it_is_one_event_and_the_receiver_prints_it_once",
     ("docs/integrate.md", "# receive.py"): "test_published_twice_it_is_one_event_and_the_receiver_prints_it_once",
     ("docs/audit.md", "import hashlib"): "tests/audit/test_verify_file.py",
-    ("docs/verify-webhooks.md", "import os"): "tests/webhooks/test_verification.py",
-    ("docs/verify-webhooks.md", "import express"): "tests/webhooks/test_verification.py",
 }
 # Page → headings that another test follows from the first command to the last.
 # tests/test_install.py, and tests/test_upgrade.py with a million rows.

@@ -1,37 +1,44 @@
 """Documentation pages: getting started, best practices, errors, webhooks, changelog."""
 
 import json
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from apps.base.error_codes import ERROR_CODES, example_body
+from apps.base.outbound.addresses import AddressPolicy
 from apps.base.permissions import Permission
 from apps.base.rest.snippets import API_KEY, as_curl, first_request_snippets, request_for
 from apps.webhooks.api.operations import PUBLISH_EVENT
 from apps.webhooks.engine.retry_schedule import JITTER, MAX_RETRY_AFTER_SECONDS
-from apps.webhooks.view_models.verification_code import LISTEN_COMMAND, SECRET_NAME, SNIPPETS, snippet_of
+from apps.webhooks.view_models.verification_code import (
+    RECEIVERS,
+    language_tabs,
+    receiver_context,
+    receiver_for,
+    source_code,
+)
 from integrations_portal.api_docs import changelog
 from integrations_portal.api_docs.reader import page, reader_of
 
+RECEIVER_PORT = 9000
+VERIFIED_LINE = "verified evt_0123456789ABCDEFGHIJKL order.created"
+
 
 def start(request: HttpRequest) -> HttpResponse:
-    """Show the way to a first request, a first event and a verified webhook."""
+    """Show the way to a first request, a first webhook and a first event."""
     reader = reader_of(request)
     context = {
         "may_make_keys": reader.actor is None or reader.actor.can(Permission.API_KEYS_WRITE),
-        "settings_url": reader.to("overview"),
         "create_url": reader.to("api_key_create"),
-        "header": f"Authorization: Bearer ${API_KEY}",
         "env_line": f"export {API_KEY}=ipk_…",
         "first_calls": first_request_snippets(),
-        "endpoint_url": reader.to("webhook_create"),
         "catalogue_url": reader.to("events"),
         "audit_url": reader.to("audit"),
         "publish": as_curl(request_for(PUBLISH_EVENT, "POST", "/v1/events", ("api_key",))),
-        "listen": LISTEN_COMMAND,
     }
     return page(request, "docs_start", context, reader)
 
@@ -64,26 +71,32 @@ def _statuses(codes: list[dict[str, Any]]) -> list[int]:
 
 
 def webhooks(request: HttpRequest) -> HttpResponse:
-    """Show how to receive and verify webhooks. ``?lang=``: the language of the code."""
-    reader, chosen = reader_of(request), snippet_of(request.GET.get("lang", ""))
-    page_url = reverse("docs_webhooks")
-    organization_query = f"&organization={reader.slug}" if reader.query else ""
+    """Show how to receive and verify webhooks. ``?lang=``: the language of the receiver."""
+    reader, chosen = reader_of(request), receiver_for(request.GET.get("lang", ""))
+    query = f"{reader.query}&lang=" if reader.query else "?lang="
     context = {
-        "languages": [
-            {"url": f"{page_url}?lang={each.key}{organization_query}", "label": each.title, "current": each is chosen}
-            for each in SNIPPETS
-        ],
-        "snippet": chosen,
-        "secret_name": SECRET_NAME,
-        "listen": LISTEN_COMMAND,
+        "languages": language_tabs(reverse("docs_webhooks") + query, chosen),
+        "receiver": receiver_context(chosen),
+        "verified": VERIFIED_LINE,
+        "accepts_loopback": AddressPolicy.from_settings().is_exception(ip_address("127.0.0.1"), RECEIVER_PORT),
+        "may_add_endpoints": reader.actor is None or reader.actor.can(Permission.WEBHOOKS_WRITE),
         "waits": _retry_schedule(),
         "jitter": round(JITTER * 100),
         "longest_hours": round(MAX_RETRY_AFTER_SECONDS / 3600),
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
+        "inbox_url": reader.to("webhook_inbox"),
         "endpoint_url": reader.to("webhook_create"),
         "webhooks_url": reader.to("webhooks"),
     }
     return page(request, "docs_webhooks", context, reader)
+
+
+def receiver(request: HttpRequest, file: str) -> HttpResponse:
+    """Return a receiver's file as a download."""
+    if file not in {each.file for each in RECEIVERS}:
+        raise Http404
+    headers = {"Content-Disposition": f'attachment; filename="{file}"'}
+    return HttpResponse(source_code(file), content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _retry_schedule() -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def test_a_member_reads_of_their_own_organization(browser_of, ada, client):
 
 def test_who_may_make_no_keys_is_told_whom_to_ask(browser_of, vera):
     page = text(browser_of(vera), "/docs/start")
-    assert "Only owners and admins create keys" in page and "api-keys/create" not in page
+    assert "Only owners and admins can create API keys" in page and "api-keys/create" not in page
 
 
 @pytest.mark.parametrize("path", EVERY)
@@ -93,13 +93,12 @@ def test_a_member_of_two_chooses_and_keeps_the_choice(browser_of, ada, rival, ac
     ada.memberships.create(organization=rival, role="viewer")
     browser = browser_of(ada)
     page = text(browser, "/docs/start?organization=rival")
-    assert "first call as Rival" in page and "/docs/limits?organization=rival" in page
-    assert "first call as Acme Travel" in text(browser, "/docs/start?organization=acme")
-    assert "Three steps to the first call, three" in text(
-        browser, "/docs/start"
-    )  # not said which, and none was used yet
+    assert "first request as Rival" in page and "/docs/limits?organization=rival" in page
+    assert "first request as Acme Travel" in text(browser, "/docs/start?organization=acme")
+    # Without a choice, and before one was used.
+    assert "Make your first request, then receive" in text(browser, "/docs/start")
     browser.get("/o/rival/settings/integration/")
-    assert "first call as Rival" in text(browser, "/docs/start")
+    assert "first request as Rival" in text(browser, "/docs/start")
 
 
 def test_limits_are_shown_as_they_stand_and_looking_costs_nothing(browser_of, ada, acme, make_key, api):

@@ -21,7 +21,7 @@ from apps.base.web.pages import FORM_METHODS, POST_ONLY, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.forms import DeleteEndpointForm, RotateSecretForm
 from apps.webhooks.models import UNFINISHED_DELIVERIES, Delivery, DeliveryStatus, Endpoint, EndpointStatus
-from apps.webhooks.view_models.verification_code import LISTEN_COMMAND, SECRET_NAME, SNIPPETS, snippet_of
+from apps.webhooks.view_models.verification_code import SECRET_NAME, language_tabs, receiver_context, receiver_for
 from apps.webhooks.views.delivery_list import delivery_list
 from apps.webhooks.views.lookups import get_endpoint
 from apps.webhooks.views.testing import test_tab
@@ -118,12 +118,12 @@ def _missed_url(slug: str, endpoint_id: str, failure: dict[str, Any] | None) -> 
 
 def _verify_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     endpoint_url = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
-    chosen = snippet_of(request.GET.get("lang", ""))
-    languages = [
-        {"url": f"{endpoint_url}?tab=verify&lang={each.key}", "label": each.title, "current": each is chosen}
-        for each in SNIPPETS
-    ]
-    return {"languages": languages, "snippet": chosen, "secret_name": SECRET_NAME, "listen": LISTEN_COMMAND}
+    chosen = receiver_for(request.GET.get("lang", ""))
+    return {
+        "languages": language_tabs(f"{endpoint_url}?tab=verify&lang=", chosen),
+        "receiver": receiver_context(chosen),
+        "secret_name": SECRET_NAME,
+    }
 
 
 def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
