@@ -34,7 +34,8 @@ MOST_OF_A_ROUTE = 4
 def pages(samples: Any, *interfaces: str) -> Iterator[tuple[Route, str]]:
     """Return each route that can be read, with the path of Acme's own objects."""
     others = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "app_label": "orgs", "content_type_id": 1,
-              "url": "nowhere", "object_id": samples.rows["key"].pk, "file": "receiver.py"}  # fmt: skip
+              "url": "nowhere", "operation_id": "nothing", "file": "receiver.py",
+              "object_id": samples.rows["key"].pk}  # fmt: skip
     for route in routes_for(*interfaces):
         if "GET" in route.methods and route.name not in NOT_SEEN:
             values = {"slug": "acme", **samples.real(route)} if route.interface == "page" else others
