@@ -91,7 +91,7 @@ def test_every_page_of_an_organization_has_the_policy(browser_of, ada, samples):
 
 
 def test_every_page_of_an_account_has_the_policy(browser_of, ada):
-    values = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43}
+    values = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "operation_id": "getMe", "file": "receiver.py"}
     for client in (Client(), browser_of(ada)):
         for route in routes_for("account", "other"):
             if "GET" in route.methods and route.name != "set_language":

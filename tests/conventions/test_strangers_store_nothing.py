@@ -21,7 +21,7 @@ COUNTED = RefusedCalls._meta.db_table
 WRITES = ("INSERT", "UPDATE", "DELETE", "WITH")
 JSON, HTML = {"Accept": "application/json"}, {"Accept": "text/html"}
 OTHERS = {"content_type_id": 1, "app_label": "orgs", "url": "nowhere", "key": "x", "uidb36": "1", "pk": 1,
-          "token": "x" * 43, "slug": "acme", "file": "receiver.py"}  # fmt: skip
+          "token": "x" * 43, "slug": "acme", "file": "receiver.py", "operation_id": "getMe"}  # fmt: skip
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ def everybody(samples: Samples, ada: User, operator: User, browser_of: Any) -> d
 
 def paths(samples: Samples) -> Iterator[tuple[Route, str]]:
     others = {"object_id": samples.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere",
-              "key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "file": "receiver.py"}  # fmt: skip
+              "key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "file": "receiver.py",
+              "operation_id": "getMe"}  # fmt: skip
     for route in BROWSED:
         values = {"slug": "acme", **samples.real(route)} if route.interface == "page" else others
         yield route, route.at(**values)
