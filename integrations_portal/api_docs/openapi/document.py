@@ -144,6 +144,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: SharedCom
         "description": _access_description(view, scopes),
         "tags": [TAGS[path.split("/")[2]][0]],
         "x-scopes": scopes,
+        **_credential(view),
         "parameters": [
             *_path_parameters(path),
             *({"$ref": f"#/components/parameters/{name}"} for name in shared_parameters(operation)),
@@ -170,6 +171,13 @@ def described_parameters(operation: Operation, path: str) -> list[Schema]:
     """Return all parameters of an operation, written out: of the path, its own, and those that operations share."""
     shared = [PARAMETERS[name] for name in shared_parameters(operation)]
     return [*_path_parameters(path), *map(_parameter, operation.parameters), *shared]
+
+
+def _credential(view: type[PortalView]) -> dict[str, str]:
+    """Return which kind of key an operation takes: the security schemes are the same for both kinds."""
+    if not view.callers:
+        return {}
+    return {"x-credential": "sdk_key" if "sdk_key" in view.callers else "api_key"}
 
 
 def _path_parameters(path: str) -> list[Schema]:
