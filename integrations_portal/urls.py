@@ -15,6 +15,7 @@ from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import health
 from integrations_portal.api_docs import pages, rate_limits, reference, try_it
+from integrations_portal.api_docs.collections import bruno, postman
 from integrations_portal.api_docs.openapi import openapi, swagger
 from integrations_portal.overview import overview
 
@@ -35,6 +36,8 @@ urlpatterns = [
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
     path("openapi.json", openapi, {"routes": tuple(documented)}, name="openapi"),
+    path("docs/postman.json", postman, {"routes": tuple(documented)}, name="postman_collection"),
+    path("docs/bruno.zip", bruno, {"routes": tuple(documented)}, name="bruno_collection"),
     path("docs/", swagger, name="swagger"),
     path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
     path("docs/try/<str:operation_id>", try_it.try_operation, {"routes": documented}, name="docs_try"),

@@ -25,8 +25,9 @@ SPOKEN_ATTRIBUTES = ("title", "alt", "placeholder", "aria-label")
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
 # No page in a browser: an answer of JSON or of a file, and Django's own plumbing of the admin.
-NOT_SEEN = {"healthz", "readyz", "metrics", "openapi", "home", "api_key_inventory_csv", "docs_receiver", "admin:jsi18n",
-            "admin:autocomplete", "admin:view_on_site", "admin:logout", "admin:unnamed /admin/{url}"}  # fmt: skip
+NOT_SEEN = {"healthz", "readyz", "metrics", "openapi", "postman_collection", "bruno_collection", "home",
+            "api_key_inventory_csv", "docs_receiver", "admin:jsi18n", "admin:autocomplete", "admin:view_on_site",
+            "admin:logout", "admin:unnamed /admin/{url}"}  # fmt: skip
 # A link with a query is a page of its own; so many of one route are looked at.
 MOST_OF_A_ROUTE = 4
 

@@ -50,8 +50,8 @@ class Refused(HTMLParser):
             self.found.append("inline style")
 
 
-# The one answer that is nobody's: what a client reads of it may be kept and asked for again by its ETag.
-PUBLIC = "openapi"
+# The answers that are nobody's: what a client reads of them may be kept and asked for again by its ETag.
+PUBLIC = ("openapi", "postman_collection", "bruno_collection")
 
 
 def check_policy(answer: Any, is_public: bool = False) -> None:
@@ -95,7 +95,7 @@ def test_every_page_of_an_account_has_the_policy(browser_of, ada):
     for client in (Client(), browser_of(ada)):
         for route in routes_for("account", "other"):
             if "GET" in route.methods and route.name != "set_language":
-                check_policy(client.get(route.at(**values)), is_public=route.name == PUBLIC)
+                check_policy(client.get(route.at(**values)), is_public=route.name in PUBLIC)
 
 
 def test_every_list_and_form_of_the_operators_has_the_policy(browser_of, working_operator, samples):  # noqa: F811

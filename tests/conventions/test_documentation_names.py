@@ -28,7 +28,7 @@ pytestmark = pytest.mark.pure
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 # Words of examples, and names of somebody else's.
-VARIABLES_OF_OTHERS = {"NAME_FILE", "SECRET_KEY_FILE", "WEBHOOK_SECRET", "LC_ALL"}
+VARIABLES_OF_OTHERS = {"NAME_FILE", "SECRET_KEY_FILE", "WEBHOOK_SECRET", "LC_ALL", "API_KEY", "SDK_KEY"}
 SCOPES_OF_EXAMPLES = {"a:read", "b:write"}
 TYPES_OF_EXAMPLES = {"a.b", "endpoint.check", "api.call", "delivery.attempted", "audit.record_change"}
 FOREIGN_PATHS = re.compile(r"/(?:etc|run|srv|var|32|128|me)\b|.*[…*]")
