@@ -1,6 +1,7 @@
-"""Parse the subset of Markdown that CHANGELOG.md uses, for the changelog page.
+"""Parse the API entries of CHANGELOG.md, for the changelog page.
 
-It returns plain values that the template escapes, so HTML in the file is shown as text.
+The part ``### API`` of a release is for customers; all other parts are for operators. The parser knows the subset of
+Markdown that the file uses. It returns plain values that the template escapes, so HTML in the file is shown as text.
 """
 
 import re
@@ -14,19 +15,22 @@ FILE = Path(settings.BASE_DIR) / "CHANGELOG.md"
 HEADING = re.compile(r"(#{1,6}) +(.+)")
 VERSION = re.compile(r"^\[([^\]]+)\](?!\()")
 ITEM = re.compile(r"[-*] +(.+)")
-EMPTY = re.compile(r"^## .+\n\s*(?=## )", re.MULTILINE)
+RELEASE = re.compile(r"^(?=## )", re.MULTILINE)
+API_PART = re.compile(r"^### API\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?P<code>`[^`]+`)|(?P<strong>\*\*[^*]+\*\*)|\[(?P<label>[^\]]+)\]\((?P<url>[^)\s]+)\)")
 Block = dict[str, Any]
 
 
 @cache
 def entries() -> tuple[Block, ...]:
-    """Return the file's blocks after its title, or nothing if the file is not installed."""
+    """Return the releases that have API entries as blocks, or nothing if the file is not installed."""
     try:
         text = FILE.read_text(encoding="utf-8")
     except OSError:
         return ()
-    return tuple(block for block in read(EMPTY.sub("", text)) if block.get("level") != 1)
+    releases = RELEASE.split(text)[1:]
+    parts = [(release.partition("\n")[0], API_PART.findall(release)) for release in releases]
+    return tuple(block for title, found in parts if found for block in read("\n".join((title, "", *found))))
 
 
 def read(text: str) -> list[Block]:

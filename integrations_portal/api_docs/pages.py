@@ -115,5 +115,5 @@ def _format_duration(seconds: int) -> str:
 
 
 def changes(request: HttpRequest) -> HttpResponse:
-    """Show CHANGELOG.md."""
+    """Show the API entries of the changelog."""
     return page(request, "docs_changelog", {"entries": changelog.entries()})

@@ -26,7 +26,7 @@ PAGES: tuple[tuple[str, Promise, str], ...] = (
     ("docs_limits", _("Rate limits"), "clock"),
     ("docs_webhooks", _("Webhooks"), "webhook"),
     ("docs_practices", _("Best practices"), "shield"),
-    ("docs_changelog", _("Changelog"), "list"),
+    ("docs_changelog", _("API changelog"), "list"),
 )
 
 

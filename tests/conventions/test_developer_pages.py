@@ -15,12 +15,13 @@ from apps.base.actor import system
 from apps.base.error_codes import ERROR_CODES
 from apps.base.rest.snippets import LANGUAGES
 from apps.credentials.gate import rate_limits
+from apps.webhooks.view_models.verification_code import RECEIVERS
 from integrations_portal.api_docs import changelog
 from integrations_portal.api_docs.rate_limits import example_headers
 from integrations_portal.api_docs.reader import PAGES
 from integrations_portal.api_docs.reference import served_operations
 from integrations_portal.urls import documented
-from tests.conventions.tree import python_modules
+from tests.conventions.tree import python_modules, read
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +30,13 @@ ODD = ("?organization=", "?organization=%00", "?organization=../rival&lang=%00",
        "?lang=cobol&organization=%F0%9F%98%80", "?organization=" + "x" * 3000)  # fmt: skip
 
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.){8,})"')
+# What only those who run or change the product have: its settings, commands, services and files.
+SETTINGS = set(re.findall(r"^#? ?([A-Z]+_[A-Z_]+)=", read(".env.example"), re.MULTILINE))
+OPERATORS_WORDS = re.compile(
+    rf"\b(?:{'|'.join(SETTINGS)})\b|manage\.py|\.ci/|(?<![\w.])\.env\b|\bportal_\w+"
+    r"|(?<![\w/])(?:docs|tests|benchmarks|deploy|apps)/[\w/-]+\.(?:md|py|json|yml|conf)\b"
+    r"|\b(?i:PostgreSQL|SQLite|Redis|granian|Celery|nginx|Docker|Prometheus|pg_dump|PgBouncer|systemd|checkout)\b"
+)
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
 
 
@@ -214,21 +222,48 @@ def test_the_changelog_is_read_as_text(tmp_path, monkeypatch):
     assert [url for url in links if "javascript" in url] == []
 
 
-def test_the_changelog_shows_what_the_file_says(client, monkeypatch, tmp_path):
+def test_the_changelog_shows_the_api_parts_of_the_file(client, monkeypatch, tmp_path):
     page = text(client, "/docs/changelog")
-    assert (
-        'lang="en"' in page
-        and "<h2>0.2.0 - 2026-11-30</h2>" in page
-        and "<code>/v1/users/batch</code>" in page.replace("POST ", "")
-    )
+    assert 'lang="en"' in page and "<h2>0.2.0 - 2026-11-30</h2>" in page
+    assert "<code>POST /v1/users/batch</code>" in page
     changelog.entries.cache_clear()
-    (tmp_path / "next.md").write_text("# Changelog\n\n## [Unreleased]\n\n## [0.3.0] - 2027-01-01\n- One\n")
+    (tmp_path / "next.md").write_text(
+        "# Changelog\nText\n\n## [Unreleased]\n\n### Fixed\n- Mine\n\n## [0.3.0] - 2027-01-01\n\n### Added\n- Mine\n\n"
+        "### API\n- Yours\n\n### Security\n- Mine\n\n## [0.2.0] - 2026-11-30\n\n### API\nNew:\n- Yours too\n"
+    )
     monkeypatch.setattr(changelog, "FILE", tmp_path / "next.md")
-    assert [block["kind"] for block in changelog.entries()] == ["heading", "list"]
+    assert [block["kind"] for block in changelog.entries()] == ["heading", "list", "heading", "paragraph", "list"]
+    page = text(client, "/docs/changelog")
+    assert "Yours" in page and "Yours too" in page and "Mine" not in page and "Unreleased" not in page
     changelog.entries.cache_clear()
     monkeypatch.setattr(changelog, "FILE", tmp_path / "none.md")
-    assert "No changelog here" in text(Client(), "/docs/changelog")
+    assert "No changes yet" in text(Client(), "/docs/changelog")
     changelog.entries.cache_clear()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_no_page_speaks_of_the_repository_or_to_operators(browser_of, ada, language):
+    """A customer has a browser and the API; the document and the receivers are read with the pages."""
+    pages = {*EVERY, "/openapi.json", *(f"/docs/reference?lang={each}" for each in LANGUAGES)}
+    for receiver in RECEIVERS:
+        pages |= {f"/docs/webhooks?lang={receiver.key}", f"/docs/receivers/{receiver.file}"}
+    wrong = {}
+    for path in pages:
+        for reader in (Client(), browser_of(ada)):
+            answer = reader.get(path, headers={"accept-language": language})
+            assert answer.status_code == 200, path
+            page = answer.content.decode()
+            assert "/docs/" not in path or "receivers/" in path or f'<html lang="{language}"' in page, path
+            wrong |= {f"{path}: {found[0]}": page[max(0, found.start() - 60) : found.end() + 60]
+                      for found in OPERATORS_WORDS.finditer(page)}  # fmt: skip
+    assert wrong == {}
+
+
+@pytest.mark.pure
+def test_the_changelog_of_operators_would_be_found():
+    operators = read("CHANGELOG.md").split("### API")[0] + read("CHANGELOG.md").partition("### Security")[2]
+    found = {match[0] for match in OPERATORS_WORDS.finditer(operators)}
+    assert {"manage.py", "PostgreSQL", "Redis", "granian", "ENCRYPTION_KEYS", "DATABASE_URL", ".env"} <= found
 
 
 def test_calls_are_copied_as_curl_without_the_key(browser_of, ada, acme, acme_key, api):

@@ -128,7 +128,8 @@ PORTAL_EVENTS: dict[str, EventTypeSpec] = {
         _("An API key was used in a way that it was not used before."),
         {
             "pattern": described(
-                enum_of("rate", "network", "refusals"), "What is unusual: see docs/api.md, Event types."
+                enum_of("rate", "network", "refusals"),
+                "What is unusual: more requests than usual, a network that is new to the key, or many refusals.",
             ),
             "address": described(optional(IP_ADDRESS), "The IP address of the call, where one is meant."),
             "network": described(text(50), "The network that is new for the key."),
