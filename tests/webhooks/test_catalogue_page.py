@@ -19,7 +19,8 @@ def test_one_type_is_shown_with_fields_sample_schema_and_code(browser_of, vera, 
     assert '"type" : "invoice.paid"' in words
     assert "additionalProperties" in text_of(browser.get(f"{PAGE}?type=invoice.paid&show=schema"))
     for show in ("python", "node"):
-        assert "webhook.verify(" in text_of(browser.get(f"{PAGE}?type=invoice.paid&show={show}"))
+        code = text_of(browser.get(f"{PAGE}?type=invoice.paid&show={show}"))
+        assert "handle(event" in code and '"invoice.paid"' in code
     for odd in ("type=nowhere.at_all", "show=x", "q=%25", "type=" + "x" * 500):
         assert browser.get(f"{PAGE}?{odd}").status_code == 200
     assert "Nothing matches" in text_of(browser.get(f"{PAGE}?q=zzzz"))
