@@ -32,11 +32,15 @@ PAGES: tuple[tuple[str, Promise, str], ...] = (
 
 @dataclass(frozen=True)
 class Reader:
-    """The reader; ``organization`` and ``actor`` are None if anonymous, or if the organization is not known."""
+    """The reader; ``organization`` and ``actor`` are None if anonymous, or if the organization is not known.
+
+    ``sign_in_url`` leads an anonymous reader back to the page.
+    """
 
     organization: Organization | None = None
     actor: Actor | None = None
     query: str = ""
+    sign_in_url: str = ""
 
     @property
     def slug(self) -> str:
@@ -44,8 +48,8 @@ class Reader:
         return self.organization.slug if self.organization is not None else ""
 
     def to(self, name: str, *more: str) -> str:
-        """Return the URL of a page of the organization, or of the landing page if there is none."""
-        return reverse(name, args=[self.slug, *more]) if self.slug else reverse("landing")
+        """Return the URL of a page of the organization, or of the page that leads to one."""
+        return reverse(name, args=[self.slug, *more]) if self.slug else self.sign_in_url or reverse("landing")
 
 
 def reader_of(request: HttpRequest) -> Reader:
@@ -54,7 +58,7 @@ def reader_of(request: HttpRequest) -> Reader:
     An organization that the user is not a member of is ignored, like one that does not exist.
     """
     if not request.user.is_authenticated:
-        return Reader()
+        return Reader(sign_in_url=f"{reverse('account_login')}?{urlencode({'next': request.path})}")
     rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("pk")
     mine = {row.organization.slug: row for row in rows if not row.organization.is_platform}

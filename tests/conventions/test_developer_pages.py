@@ -3,7 +3,7 @@
 import re
 from html import unescape
 from html.parser import HTMLParser
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import pytest
 from django.test import Client
@@ -21,6 +21,7 @@ from integrations_portal.api_docs.rate_limits import example_headers
 from integrations_portal.api_docs.reader import PAGES
 from integrations_portal.api_docs.reference import served_operations
 from integrations_portal.urls import documented
+from tests.conftest import PASSWORD
 from tests.conventions.tree import python_modules, read
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +81,14 @@ def test_a_member_reads_of_their_own_organization(browser_of, ada, client):
     assert "Acme Travel" in page and "/o/acme/settings/integration/api-keys/create" in page
     assert "http://127.0.0.1:8000/v1/me" in page and "$API_KEY" in page
     assert "Acme" not in text(client, "/docs/start")
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_a_stranger_signs_in_and_comes_back(client, ada, path):
+    links = [link for link in Reader(text(client, path)).links if link.startswith("/account/login/")]
+    assert set(links) == {f"/account/login/?{urlencode({'next': path})}"}
+    answer = client.post(links[0], {"login": ada.email, "password": PASSWORD, "next": path}, follow=True)
+    assert "Acme Travel" in answer.content.decode() and answer.redirect_chain[-1][0] == path
 
 
 def test_who_may_make_no_keys_is_told_whom_to_ask(browser_of, vera):

@@ -26,7 +26,8 @@ def test_the_documentation_lists_each_receiver():
     page = read("docs/verify-webhooks.md")
     for receiver in RECEIVERS:
         assert f"[{receiver.file}](../apps/webhooks/receivers/{receiver.file}) | `{receiver.run}` |" in page
-        assert f"| {receiver.title} | {receiver.raw_body} |" in page.replace("`", "")
+        raw_body = ", ".join(f"{framework}: `{code}`" for framework, code in receiver.raw_body)
+        assert f"| {receiver.title} | {raw_body} |" in page
 
 
 @pytest.mark.pure
@@ -49,7 +50,7 @@ def test_the_page_and_the_download_are_the_file(browser_of, vera, acme, client, 
         path = f"/docs/receivers/{receiver.file}"
         assert source in html and f'href="{path}"' in html
         assert f"curl -fO http://127.0.0.1:8000{path}\n{SECRET_NAME}=whsec_… {receiver.run}" in html
-        assert receiver.raw_body in html and receiver.library in html
+        assert [code for _framework, code in receiver.raw_body if code not in html] == [] and receiver.library in html
     answer = client.get(f"/docs/receivers/{receiver.file}")
     assert answer.content.decode() == source
     assert answer["Content-Disposition"] == f'attachment; filename="{receiver.file}"'

@@ -1,4 +1,4 @@
-// Receive webhooks: verify the signature of each request, then handle each event once.
+// Receive webhooks: verify each request, handle each event once.
 //
 // Run it with Go 1.19 or later; it needs no modules:
 //

@@ -1,5 +1,5 @@
 <?php
-// Receive webhooks: verify the signature of each request, then handle each event once.
+// Receive webhooks: verify each request, handle each event once.
 //
 // Run it with PHP 8.0 or later; it needs no packages:
 //

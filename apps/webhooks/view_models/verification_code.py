@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "receivers"
 class Receiver(NamedTuple):
     """The receiver of a language: its file and the command that runs it.
 
-    ``raw_body``: how common frameworks return the body as it was sent.
+    ``raw_body``: frameworks, each with the code that returns the body as it was sent.
     ``library``: what installs the Standard Webhooks library.
     """
 
@@ -25,7 +25,7 @@ class Receiver(NamedTuple):
     title: str
     file: str
     run: str
-    raw_body: str
+    raw_body: tuple[tuple[str, str], ...]
     library: str
 
 
@@ -35,7 +35,7 @@ RECEIVERS = (
         "Python",
         "receiver.py",
         "python3 receiver.py",
-        "Django: request.body, Flask: request.get_data(), FastAPI: await request.body()",
+        (("Django", "request.body"), ("Flask", "request.get_data()"), ("FastAPI", "await request.body()")),
         "pip install standardwebhooks",
     ),
     Receiver(
@@ -43,7 +43,7 @@ RECEIVERS = (
         "Node",
         "receiver.mjs",
         "node receiver.mjs",
-        'Express: express.raw({ type: "application/json" })',
+        (("Express", 'express.raw({ type: "application/json" })'),),
         "npm install standardwebhooks",
     ),
     Receiver(
@@ -51,7 +51,7 @@ RECEIVERS = (
         "Go",
         "receiver.go",
         "go run receiver.go",
-        "net/http: io.ReadAll(request.Body)",
+        (("net/http", "io.ReadAll(request.Body)"),),
         "go get github.com/standard-webhooks/standard-webhooks/libraries",
     ),
     Receiver(
@@ -59,7 +59,7 @@ RECEIVERS = (
         "PHP",
         "receiver.php",
         "php -S 127.0.0.1:9000 receiver.php",
-        "Laravel, Symfony: $request->getContent()",
+        (("Laravel, Symfony", "$request->getContent()"),),
         "composer require standard-webhooks/standard-webhooks",
     ),
     Receiver(
@@ -67,7 +67,7 @@ RECEIVERS = (
         "Ruby",
         "receiver.rb",
         "ruby receiver.rb",
-        "Rails: request.raw_post",
+        (("Rails", "request.raw_post"),),
         "gem install standardwebhooks",
     ),
     Receiver(
@@ -75,7 +75,7 @@ RECEIVERS = (
         "Java",
         "Receiver.java",
         "java Receiver.java",
-        "Spring: @RequestBody byte[] body",
+        (("Spring", "@RequestBody byte[] body"),),
         'implementation("com.standardwebhooks:standardwebhooks:1.+")',
     ),
 )
@@ -107,7 +107,9 @@ def source_code(file: str) -> str:
 
 def language_tabs(page_url: str, chosen: Receiver) -> list[dict[str, Any]]:
     """Return the tabs of the languages; ``page_url`` ends where the language follows, as in ``?lang=``."""
-    return [{"url": f"{page_url}{each.key}", "label": each.title, "current": each is chosen} for each in RECEIVERS]
+    return [
+        {"url": f"{page_url}{each.key}#receiver", "label": each.title, "current": each is chosen} for each in RECEIVERS
+    ]
 
 
 def receiver_context(chosen: Receiver) -> dict[str, Any]:
