@@ -1,10 +1,12 @@
 """Somebody who has never seen the product: from the README's first command to a verified webhook by the pages alone.
 
 Only what is shown is used: the command that the README gives, the login that the demo prints, links and buttons by
-their words, the curl and the secrets of the pages. No address is typed but the first one.
+their words, the commands and the secrets of the pages. After the first command nothing of the repository is used: the
+receiver is the one that the developer pages have for download.
 """
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -12,40 +14,20 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import expect
-from standardwebhooks import Webhook
 
 from tests import demos, test_demo_path
 from tests.conventions.test_documentation_names import fenced
 from tests.conventions.tree import read
+from tests.programs import need
+from tests.servers import free_port
 
 pytestmark = [pytest.mark.clone, pytest.mark.browser, pytest.mark.pure]
 FIVE_MINUTES = 300.0
 LAST_LINE = "operator, platform"
 page = test_demo_path.page  # the fixture: a page of the system's own browser
-
-
-@contextmanager
-def receiving():
-    """Somebody's own receiver, which keeps what came and answers 204."""
-    kept = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            kept.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_words): ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/my-receiver", kept
-        server.shutdown()
 
 
 def first_command():
@@ -105,19 +87,21 @@ class Newcomer:
 
 
 def test_from_the_first_command_to_a_verified_webhook_in_five_minutes(tmp_path, page):
-    folder = demos.clone_to(tmp_path / "clone")
+    folder, port = demos.clone_to(tmp_path / "clone"), free_port()
     began = time.monotonic()
-    with typed(folder, first_command()) as told, receiving() as (url, kept):
+    with typed(folder, first_command()) as told:
         newcomer = Newcomer(page)
         sign_in(newcomer, told)
         call = create_key(newcomer)
         answer = json.loads(subprocess.run(["bash", "-c", call], capture_output=True, check=True, timeout=20).stdout)
         assert answer["organization"]["slug"] == "acme" and answer["key"]["name"] == "My first key"
-        secret = add_endpoint(newcomer, url)
-        send_test(newcomer)
-        headers, body = kept[0]
-        assert Webhook(secret).verify(body, headers)["type"] == "order.created"
-        look_at_it(newcomer, headers["webhook-id"])
+        commands = read_how_to_receive(newcomer)
+        secret = add_endpoint(newcomer, f"http://127.0.0.1:{port}/")
+        with receiver(tmp_path / "mine", commands, secret, port) as output:
+            send_test(newcomer)
+            verified = re.fullmatch(r"listening on \S+\nverified (evt_\w+) order\.created\n", output.read_text())
+        assert verified, output.read_text()
+        look_at_it(newcomer, verified[1])
         seconds = time.monotonic() - began
     print(f"\n{seconds:.0f} s, {len(newcomer.clicked)} clicks: {' → '.join(newcomer.clicked)}")
     assert seconds < FIVE_MINUTES
@@ -155,9 +139,35 @@ def close(newcomer):
     newcomer.click("Close")
 
 
+def read_how_to_receive(newcomer):
+    """On the developer pages; gives the commands that download and run a receiver."""
+    newcomer.click("For developers")
+    newcomer.click("Webhooks")
+    assert "This installation also accepts http://127.0.0.1:9000" in newcomer.page.locator("main").inner_text()
+    return newcomer.page.locator("#receiver-start").inner_text().strip()
+
+
+@contextmanager
+def receiver(folder, commands, secret, port):
+    """Type the commands in an empty folder, with the signing secret, on a free port; give the file of the output."""
+    need("curl")
+    folder.mkdir()
+    download, run = commands.replace("whsec_…", shlex.quote(secret)).splitlines()
+    environment = {**os.environ, "PORT": str(port)}
+    subprocess.run(["bash", "-c", download], cwd=folder, env=environment, check=True, capture_output=True, timeout=20)
+    output = folder / "output"
+    with output.open("w") as file:
+        process = subprocess.Popen(["bash", "-c", f"exec env {run}"], cwd=folder, env=environment, stdout=file)
+    try:
+        assert demos.eventually(lambda: "listening" in output.read_text())
+        yield output
+    finally:
+        process.kill()
+        process.wait()
+
+
 def add_endpoint(newcomer, url):
     """With the receiver's own address and every event; gives the signing secret that the page shows."""
-    newcomer.click("Webhooks")
     newcomer.click("Add endpoint")
     newcomer.fill("URL", url)
     newcomer.page.get_by_label("All, also those added later").check(force=True)
