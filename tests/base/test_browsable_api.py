@@ -306,7 +306,7 @@ def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(owner, p
     answer = owner.send(path, fields)
     text = page(answer)
     assert answer.status_code == 400
-    form = re.search(r'<details class="fold op" id="(\w+)" open>', text)
+    form = re.search(r'<details class="fold op" open>.*?<div class="pad stack-s" id="(\w+)">', text, re.S)
     assert form and re.search(rf'name="{wrong}"[^>]*aria-invalid="true"', text)
     assert f'id="f-{form[1]}-{wrong}_error"' in text
     for name, value in fields.items():
