@@ -61,7 +61,7 @@ def windows(
 
 def effective_limit(name: str, extra_columns: int | None, of_type: int | None) -> int | None:
     """Return a window's limit in requests: the key's, else its type's, else the default. 0 and None are no limit."""
-    limit = next((each for each in (extra_columns, of_type) if each is not None), None)
+    limit = of_type if extra_columns is None else extra_columns
     if limit is None:
         return settings.RATE_LIMIT_DEFAULTS.get(name)
     return limit or None

@@ -281,7 +281,10 @@ WORKING_STATUSES = tuple(name for name, status in STATUSES.items() if not (statu
 
 def status_of(columns_set: Collection[str], seconds_left: float | None) -> KeyStatus:
     """Return the most severe state that applies."""
-    return next(name for name, status in STATUSES.items() if status.applies(columns_set, seconds_left))
+    for name, status in STATUSES.items():
+        if status.applies(columns_set, seconds_left):
+            return name
+    raise AssertionError("the last status always applies")
 
 
 def refusal_of(columns_set: Collection[str], seconds_left: float | None) -> Refusal | None:

@@ -142,9 +142,9 @@ class SecretKey(OrgOwned, Timestamped):
         return key_status.status_of(self.columns_set, left)
 
     @property
-    def columns_set(self) -> frozenset[str]:
+    def columns_set(self) -> list[str]:
         """The columns in ``STATUS_COLUMNS`` that are set."""
-        return frozenset(column for column in key_status.STATUS_COLUMNS if getattr(self, column) is not None)
+        return [column for column in key_status.STATUS_COLUMNS if getattr(self, column) is not None]
 
 
 class IdempotencyQuerySet(OrgQuerySet["IdempotencyRecord"]):

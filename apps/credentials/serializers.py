@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.audit.calls.usage_counters import last_uses
+from apps.audit.models import LastUse
 from apps.base.actor import ActorKind
 from apps.base.extension_points.data_export_providers import iterate_in_batches
 from apps.base.rest.fields import (
@@ -154,12 +155,12 @@ class KeySerializer(ResponseSerializer):
         Timestamp("When the key was last accepted; null: never.", example="2026-11-24T08:12:30Z", allow_null=True)
     )
     def last_used_at(self, key: SecretKey) -> datetime | None:
-        use = self.context.get("last_uses", {}).get(key.pk)
+        use = self.last_use(key)
         return use.at if use else None
 
     @computed(StrictString("The IP address that used it last.", example="203.0.113.24", allow_null=True))
     def last_used_from(self, key: SecretKey) -> str | None:
-        use = self.context.get("last_uses", {}).get(key.pk)
+        use = self.last_use(key)
         return use.address if use else None
 
     replaces = Id(
@@ -170,6 +171,11 @@ class KeySerializer(ResponseSerializer):
     def replaced_by(self, key: SecretKey) -> str | None:
         successor = getattr(key, "replaced_by", None)
         return successor.public_id if successor else None
+
+    def last_use(self, key: SecretKey) -> LastUse | None:
+        """Return when and from where the key was used last, if the context knows."""
+        uses = self._context.get("last_uses")
+        return uses.get(key.id) if uses else None
 
     @classmethod
     def write_in_batches(cls, keys: SecretKeyQuerySet[Key]) -> Iterator[dict[str, Any]]:

@@ -92,22 +92,19 @@ class ResponseSerializer(ApiSerializer):
     # Built once per class. The attributes of a row are read in one call: the time of a list is that of its fields.
     _attributes: ClassVar[tuple[str, ...]] = ()
     _read_attributes: ClassVar[Callable[[Any], Iterable[Any]]]
-    _computed: ClassVar[tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = ()
-    _conversions: ClassVar[tuple[tuple[str, Converter], ...]] = ()
+    # The fields that take more than an attribute: how the value is computed, and how it becomes JSON.
+    _steps: ClassVar[tuple[tuple[str, Callable[[Any, Any], Any] | None, Converter | None], ...]] = ()
     _omitted_if_none: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         fields = cls._declared_fields.items()
-        sources = {name: field.source_of(name) for name, field in fields if field.compute is None}
-        paths = {name: path for name, path in sources.items() if path != WHOLE_ROW}
+        computed = {name: field.compute or _whole_row(field, name) for name, field in fields}
+        paths = {name: field.source_of(name) for name, field in fields if computed[name] is None}
         cls._attributes = tuple(paths)
         cls._read_attributes = _reader(tuple(paths.values()))
-        computed = {name: field.compute for name, field in fields if field.compute is not None}
-        rows = {name: lambda _serializer, row: row for name, path in sources.items() if path == WHOLE_ROW}
-        cls._computed = tuple({**computed, **rows}.items())
-        converters = {name: field.converter() for name, field in fields}
-        cls._conversions = tuple((name, convert) for name, convert in converters.items() if convert is not None)
+        steps = [(name, computed[name], field.converter()) for name, field in fields]
+        cls._steps = tuple(step for step in steps if any(step[1:]))
         cls._omitted_if_none = tuple(name for name, field in fields if not field.required)
 
     @property
@@ -118,12 +115,10 @@ class ResponseSerializer(ApiSerializer):
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Return the JSON object of a row."""
         body: dict[str, Any] = dict.fromkeys(self._declared_fields)
-        body.update(zip(self._attributes, type(self)._read_attributes(instance), strict=True))
-        for name, compute in self._computed:
-            body[name] = compute(self, instance)
-        for name, convert in self._conversions:
-            if body[name] is not None:
-                body[name] = convert(body[name])
+        body.update(zip(self._attributes, type(self)._read_attributes(instance)))  # noqa: B905  as many, by construction
+        for name, compute, convert in self._steps:
+            value = body[name] if compute is None else compute(self, instance)
+            body[name] = value if convert is None or value is None else convert(value)
         for name in self._omitted_if_none:
             if body[name] is None:
                 del body[name]
@@ -145,6 +140,11 @@ def one_time_secret(help_text: str, example: str) -> Any:
     """Declare the field of a secret that only the response which creates it has: ``secret`` of the context."""
     field = StrictString(help_text, example=example, required=False)
     return computed(field)(lambda serializer, _row: serializer.context.get("secret"))
+
+
+def _whole_row(field: Any, name: str) -> Callable[[Any, Any], Any] | None:
+    """Return the function for a field whose value is the row itself, or None for one that has an attribute."""
+    return (lambda _serializer, row: row) if field.source_of(name) == WHOLE_ROW else None
 
 
 def _reader(paths: tuple[str, ...]) -> Callable[[Any], Iterable[Any]]:
