@@ -1,8 +1,10 @@
 """docs/api.md as a program reads it: the calls that it names, each with its scopes, its body and its answers."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 CALL = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/v1[^\s`?]*)(?:\?([^`\s]+))?`")
 SCOPE = re.compile(r"`([a-z_]+:[a-z]+)`")
@@ -15,16 +17,24 @@ EXAMPLE = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a call says ends with its paragraph, its item or its row.
 END = re.compile(r"\n\n|\n- |\n\|")
 TOKEN = re.compile(r"\w+\??|[^\w\s]")
+# At the end of an object: it has more fields, which the reference names.
+ELLIPSIS = "…"
+LAST_IN_EXAMPLE = re.compile(rf",\s*{ELLIPSIS}(?=\s*\}})")
+ID = re.compile(rf'"(\w+)_{ELLIPSIS}"')
 RESOURCES = ("Me", "Audit log")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An object as it is abbreviated, ``{name, email?, items: [{id}]}``: each name with whether it can be left out."""
+    """An object as it is abbreviated, ``{name, email?, items: [{id}], …}``: each name with whether it can be left out.
+
+    ``has_more``: it ends in an ellipsis, for fields that it does not name.
+    """
 
     fields: dict[str, bool]
     inner: dict[str, "Shape"]
     is_list: bool = False
+    has_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,12 @@ def _behind(said: str) -> tuple[set[str] | None, str]:
     return scopes, body[1] if body else ""
 
 
+def example_of(text: str) -> Any:
+    """Return the value of an example, in which an object that ends in an ellipsis has one as a field."""
+    whole = LAST_IN_EXAMPLE.sub(f', "{ELLIPSIS}": true', text)
+    return json.loads(ID.sub(lambda match: f'"{match[1]}_{22 * "A"}"', whole))
+
+
 def shape_of(text: str) -> Shape:
     """Return an abbreviated object; ValueError where it cannot be read."""
     tokens = TOKEN.findall(text)
@@ -111,11 +127,11 @@ def _value(tokens: list[str], text: str) -> Shape:
         tokens.pop(0)
         item = _value(tokens, text)
         _expect(tokens, "]", text)
-        return Shape(item.fields, item.inner, is_list=True)
+        return Shape(item.fields, item.inner, is_list=True, has_more=item.has_more)
     _expect(tokens, "{", text)
     fields: dict[str, bool] = {}
     inner: dict[str, Shape] = {}
-    while tokens[:1] != ["}"]:
+    while tokens[:1] not in (["}"], [ELLIPSIS]):
         word = tokens.pop(0) if tokens else ""
         name = word.removesuffix("?")
         if not re.fullmatch(r"\w+", name) or name in fields:
@@ -126,8 +142,11 @@ def _value(tokens: list[str], text: str) -> Shape:
             inner[name] = _value(tokens, text)
         if tokens[:1] in ([","], ["|"]):
             tokens.pop(0)
+    has_more = tokens[:1] == [ELLIPSIS]
+    if has_more:
+        tokens.pop(0)
     _expect(tokens, "}", text)
-    return Shape(fields, inner)
+    return Shape(fields, inner, has_more=has_more)
 
 
 def _expect(tokens: list[str], token: str, text: str) -> None:
