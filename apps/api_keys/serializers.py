@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from rest_framework import serializers
-
 from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
@@ -208,12 +206,6 @@ class UpdateApiKeyBody(StrictSerializer):
     scopes = ApiKeySerializer.field("scopes", help_text="Fewer scopes than it has.", required=False)
     allowed_networks = ApiKeySerializer.field("allowed_networks", required=False)
     limits = LimitsBody(help_text="Rate limits of its own, at most those of its type.", required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Reject an empty body."""
-        if not attrs:
-            raise serializers.ValidationError({"body": ["Send name, scopes, allowed_networks or limits."]})
-        return attrs
 
 
 class RevokeApiKeyBody(ReasonBody):

@@ -164,12 +164,6 @@ class UpdateUserBody(StrictSerializer):
     name = UserSerializer.field("name", example="Jo Martin-Roy", required=False)
     email = UserSerializer.field("email", required=False)
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse an empty change."""
-        if not attrs:
-            raise serializers.ValidationError({"body": ["Send name, email or both."]})
-        return attrs
-
 
 class CreateInvitationBody(StrictSerializer):
     """Whom to invite, and to which role."""

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from rest_framework import serializers
-
 from apps.base.actor import Actor
 from apps.base.rest.fields import (
     Choice,
@@ -203,12 +201,6 @@ class UpdateSdkKeyBody(AppBody):
     usual = ["activation_limit"]
 
     name = SdkKeySerializer.field("name", required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Raise ValidationError for an empty body."""
-        if not attrs:
-            raise serializers.ValidationError({"body": [f"Send one of: {', '.join(sorted(self.fields))}."]})
-        return attrs
 
 
 class HeartbeatBody(StrictSerializer):

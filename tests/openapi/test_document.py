@@ -166,6 +166,17 @@ def test_scopes_and_security(served: dict[str, Any]) -> None:
     assert "401" not in served["paths"]["/v1/leaked-keys"]["post"]["responses"]
 
 
+def test_a_body_that_says_it_needs_a_field_refuses_none(served: dict[str, Any]) -> None:
+    operations = [each for route in documented for each in route.callback.cls.operations.values()]
+    bodies = {each.body for each in operations if each.body is not None}
+    in_need = {name for name, each in served["components"]["schemas"].items() if "minProperties" in each}
+    assert in_need == {each.schema_name() for each in bodies if each.requires_a_field} and len(in_need) >= 3
+    for body in (each for each in bodies if each.requires_a_field):
+        names = ", ".join(sorted(served["components"]["schemas"][body.schema_name()]["properties"]))
+        empty = body(data={})
+        assert not empty.is_valid() and empty.errors == {"body": [f"Send one of: {names}."]}
+
+
 def test_it_is_answered_from_a_copy_that_is_still_good(client: Client) -> None:
     first = client.get("/openapi.json")
     again = client.get("/openapi.json", HTTP_IF_NONE_MATCH=first["ETag"])

@@ -163,7 +163,7 @@ class StrictSerializer(ApiSerializer):
     """A body without unknown fields. It only validates: actions write."""
 
     is_body = True
-    # Whether at least one of the optional fields is required; ``validate`` checks it, this declares it.
+    # Whether at least one of the optional fields is required.
     requires_a_field = False
 
     @classmethod
@@ -182,6 +182,12 @@ class StrictSerializer(ApiSerializer):
         if unknown:
             raise serializers.ValidationError(self._unknown_errors(unknown))
         return values
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an empty body where one of the fields is required."""
+        if self.requires_a_field and not attrs:
+            raise serializers.ValidationError({"body": [f"Send one of: {', '.join(sorted(self.writable_names()))}."]})
+        return attrs
 
     def writable_names(self) -> set[str]:
         """Return the names of the fields that a body can have."""
