@@ -25,7 +25,7 @@ from apps.base.rest.serializers import ResponseSerializer, StrictSerializer, one
 from apps.credentials import key_status
 from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.gate.key_rows import KeyRow, to_datetime
-from apps.credentials.serializers import KeySerializer, NewKeyBody, ReasonBody, lifetime_from
+from apps.credentials.serializers import EXPIRY_FIELDS, KeySerializer, NewKeyBody, ReasonBody, lifetime_from
 
 VALID = "valid"
 # What the check of a key answers where the key is not good for the call.
@@ -178,7 +178,13 @@ class LimitsBody(StrictSerializer):
     )
 
 
-class CreateApiKeyBody(NewKeyBody):
+class ApiKeyTextsBody(StrictSerializer):
+    """The plain texts of a key that a change may leave out. Of a new key, ``NewKeyBody`` requires the name."""
+
+    name = ApiKeySerializer.field("name", required=False)
+
+
+class CreateApiKeyBody(NewKeyBody, ApiKeyTextsBody):
     """A new key. At most one of the three fields for its expiry can be sent."""
 
     usual = ["name", "type", "scopes", "expires_in_days"]
@@ -190,19 +196,18 @@ class CreateApiKeyBody(NewKeyBody):
     limits = LimitsBody(help_text="Rate limits of its own, at most those of its type.", required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Merge the three expiry fields into one lifetime."""
-        copied = ("name", "scopes", "subject", "allowed_networks", "limits")
-        values = {name: attrs[name] for name in copied if attrs.get(name) is not None}
+        """Return the arguments of the action: the three expiry fields as one lifetime, and all others as sent."""
+        merged = (*EXPIRY_FIELDS, "type")
+        values = {name: value for name, value in attrs.items() if name not in merged and value is not None}
         return {**values, "key_type": attrs["type"], "lifetime": lifetime_from(attrs)}
 
 
-class UpdateApiKeyBody(StrictSerializer):
+class UpdateApiKeyBody(ApiKeyTextsBody):
     """Changes to a key: at least one field is required."""
 
     requires_a_field = True
     usual = ["name"]
 
-    name = ApiKeySerializer.field("name", required=False)
     scopes = ApiKeySerializer.field("scopes", help_text="Fewer scopes than it has.", required=False)
     allowed_networks = ApiKeySerializer.field("allowed_networks", required=False)
     limits = LimitsBody(help_text="Rate limits of its own, at most those of its type.", required=False)
