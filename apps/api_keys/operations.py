@@ -51,7 +51,7 @@ API_KEYS = {
         "a key",
         ApiKeySerializer,
         NewApiKeySerializer,
-        update=("Change name, networks, limits, or make the scopes fewer.", UpdateApiKeyBody),
+        update=("Change the settings of a key. Its scopes can only become fewer.", UpdateApiKeyBody),
         rotate="Make a key with the same settings; its text is in this answer and never again.",
         revoke=(
             "Revoke a key, with what it made by rotating itself; again is the same answer and changes nothing.",
