@@ -12,8 +12,8 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.reports.usage import keys_by_pk, last_use_of_organization
 from apps.api_keys.serializers import (
     ApiKeySerializer,
+    ApiKeyWithSecretSerializer,
     MeSerializer,
-    NewApiKeySerializer,
     VerifyApiKeyBody,
 )
 from apps.api_keys.usage_serializers import KeyUsageSerializer, UsageSerializer
@@ -32,7 +32,7 @@ API_KEY_RESOURCE = KeyResource(
     model=ApiKey,
     apply_filters=filter_api_keys,
     serializer=ApiKeySerializer,
-    new_serializer=NewApiKeySerializer,
+    new_serializer=ApiKeyWithSecretSerializer,
     actions=actions.KEY_ACTIONS,
     operations=operations.API_KEYS,
 )

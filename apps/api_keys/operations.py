@@ -2,10 +2,10 @@
 
 from apps.api_keys.serializers import (
     ApiKeySerializer,
+    ApiKeyWithSecretSerializer,
     CreateApiKeyBody,
     KeyVerificationSerializer,
     MeSerializer,
-    NewApiKeySerializer,
     RevokeApiKeyBody,
     UpdateApiKeyBody,
     VerifyApiKeyBody,
@@ -39,7 +39,7 @@ API_KEYS = {
         "Make a key; its text is in this answer and never again.",
         {
             201: ResponseSpec(
-                "The new key, with its text this once. A repeated answer is without it.", NewApiKeySerializer
+                "The new key, with its text this once. A repeated answer is without it.", ApiKeyWithSecretSerializer
             )
         },
         CreateApiKeyBody,
@@ -50,7 +50,7 @@ API_KEYS = {
         "ApiKey",
         "a key",
         ApiKeySerializer,
-        NewApiKeySerializer,
+        ApiKeyWithSecretSerializer,
         update=("Change the settings of a key. Its scopes can only become fewer.", UpdateApiKeyBody),
         rotate="Make a key with the same settings; its text is in this answer and never again.",
         revoke=(

@@ -71,7 +71,7 @@ class ApiKeySerializer(KeySerializer):
     replaced_by = KeySerializer.field("replaced_by", prefix="key")
 
 
-class NewApiKeySerializer(ApiKeySerializer):
+class ApiKeyWithSecretSerializer(ApiKeySerializer):
     """An API key with its secret, which is in the response that creates it and never again."""
 
     key = one_time_secret(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth.hashers import make_password
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from apps.base.errors import Invalid
 from apps.base.rest.error_responses import redacted_fields
@@ -132,8 +133,8 @@ class UncheckedUser(Nested):
     def __init__(self, help_text: str = "", **options: Any) -> None:
         super().__init__(CreateUserBody, help_text, **options)
 
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the value unchanged."""
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the value unchanged, null too."""
         return data
 
 
@@ -141,7 +142,7 @@ class CreateUsersBody(StrictSerializer):
     """Users to create. Each is validated separately, so an invalid one does not affect the others."""
 
     users = ListOf(
-        UncheckedUser(allow_null=True),
+        UncheckedUser(),
         "Up to 100 users, each as for the creation of a single one.",
         min_length=1,
         max_length=MAX_BATCH_SIZE,

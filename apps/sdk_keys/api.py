@@ -28,10 +28,10 @@ from apps.sdk_keys.serializers import (
     ActivateDeviceBody,
     ActivationSerializer,
     DeviceActivationSerializer,
+    DeviceActivationWithTokenSerializer,
     HeartbeatBody,
-    NewDeviceActivationSerializer,
-    NewSdkKeySerializer,
     SdkKeySerializer,
+    SdkKeyWithSecretSerializer,
 )
 
 USUAL_HEADERS = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
@@ -54,7 +54,7 @@ SDK_KEY_RESOURCE = KeyResource(
     model=SdkKey,
     apply_filters=_chosen,
     serializer=SdkKeySerializer,
-    new_serializer=NewSdkKeySerializer,
+    new_serializer=SdkKeyWithSecretSerializer,
     actions=actions.KEY_ACTIONS,
     operations=operations.SDK_KEYS,
 )
@@ -152,7 +152,7 @@ class Activate(SdkView):
         check_app(row, values.pop("app_id", None) or "", values.pop("cert_sha256", None) or "")
         device = actions.Device(**values)
         activation, token, is_new = actions.activate(actor=request.actor, row=row, device=device)
-        body = NewDeviceActivationSerializer.write(activation, token=token)
+        body = DeviceActivationWithTokenSerializer.write(activation, token=token)
         return Response(body, status=201 if is_new else 200)
 
 

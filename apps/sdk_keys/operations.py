@@ -10,10 +10,10 @@ from apps.sdk_keys.serializers import (
     ActivationSerializer,
     CreateSdkKeyBody,
     DeviceActivationSerializer,
+    DeviceActivationWithTokenSerializer,
     HeartbeatBody,
-    NewDeviceActivationSerializer,
-    NewSdkKeySerializer,
     SdkKeySerializer,
+    SdkKeyWithSecretSerializer,
     UpdateSdkKeyBody,
 )
 
@@ -32,7 +32,11 @@ SDK_KEYS = {
     "create": Operation(
         "createSdkKey",
         "Make an SDK key; its text is in this answer and never again.",
-        {201: ResponseSpec("The new key, with its text this once. A repeated answer lacks it.", NewSdkKeySerializer)},
+        {
+            201: ResponseSpec(
+                "The new key, with its text this once. A repeated answer lacks it.", SdkKeyWithSecretSerializer
+            )
+        },
         CreateSdkKeyBody,
         error_codes=("forbidden",),
         step_up=True,
@@ -41,7 +45,7 @@ SDK_KEYS = {
         "SdkKey",
         "an SDK key",
         SdkKeySerializer,
-        NewSdkKeySerializer,
+        SdkKeyWithSecretSerializer,
         update=("Change name, app, origins, limit or days of silence.", UpdateSdkKeyBody),
         rotate="Make a key with the same settings and activations; its text is in this answer and never again.",
         revoke=("Revoke an SDK key; again is the same answer and changes nothing.", ReasonBody),
@@ -69,8 +73,8 @@ ACTIVATE = Operation(
     "activateDevice",
     "Activate a device: 201, or 200 where it is active already; the token is in this answer only.",
     {
-        200: ResponseSpec("It was active already: a new token; the old one ends.", NewDeviceActivationSerializer),
-        201: ResponseSpec("The device is active.", NewDeviceActivationSerializer),
+        200: ResponseSpec("It was active already: a new token; the old one ends.", DeviceActivationWithTokenSerializer),
+        201: ResponseSpec("The device is active.", DeviceActivationWithTokenSerializer),
     },
     ActivateDeviceBody,
     error_codes=(*ORIGIN, "activation_limit_reached"),

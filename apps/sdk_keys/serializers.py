@@ -103,7 +103,7 @@ class SdkKeySerializer(KeySerializer):
     replaced_by = KeySerializer.field("replaced_by", prefix="sdk")
 
 
-class NewSdkKeySerializer(SdkKeySerializer):
+class SdkKeyWithSecretSerializer(SdkKeySerializer):
     """An SDK key with its secret, which is in the response that creates it and never again."""
 
     key = one_time_secret(
@@ -129,7 +129,7 @@ class DeviceActivationSerializer(ResponseSerializer):
     )
 
 
-class NewDeviceActivationSerializer(DeviceActivationSerializer):
+class DeviceActivationWithTokenSerializer(DeviceActivationSerializer):
     """An activation with its token, which is in the response that activates the device and never again."""
 
     @computed(StrictString("What the device sends as X-Activation-Token.", example="SHOWN_ONCE_IN_THIS_ANSWER"))

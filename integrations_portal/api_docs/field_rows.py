@@ -84,7 +84,8 @@ def _types(schema: Schema) -> list[str]:
 def _type_label(schema: Schema, plural: str = "") -> str:
     first, *others = _types(schema)
     inner = schema.get("items") if first == "array" else schema.get("additionalProperties")
-    values = f" of {_type_label(inner, 's')}" if isinstance(inner, dict) else ""
+    # The schema of any value is an empty one.
+    values = f" of {_type_label(inner, 's')}" if isinstance(inner, dict) and inner else ""
     form = f" ({schema['format']})" if "format" in schema else ""
     return " or ".join([f"{first}{plural}{values}{form}", *others])
 

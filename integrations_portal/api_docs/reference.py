@@ -17,7 +17,8 @@ from apps.base.rest.serializers import ApiSerializer
 from apps.base.rest.snippets import LANGUAGES, SnippetRequest, render_snippet, request_for
 from apps.orgs.roles import OWNER
 from integrations_portal.api_docs.field_rows import FieldRow, field_rows, parameter_row
-from integrations_portal.api_docs.openapi.document import ErrorResponseSerializer, described_parameters
+from integrations_portal.api_docs.openapi.components import ErrorResponseSerializer
+from integrations_portal.api_docs.openapi.document import described_parameters
 from integrations_portal.api_docs.reader import Reader, page, reader_of
 
 # First path segment of each resource, and its heading.

@@ -9,7 +9,7 @@ from apps.base.error_codes import ERROR_CODES
 from apps.base.rest.operations import Operation
 from apps.base.rest.serializers import ApiSerializer
 from apps.base.rest.views import ANY_KEY, PortalView, serves
-from integrations_portal.api_docs.openapi.document import SharedComponents
+from integrations_portal.api_docs.openapi.components import SharedComponents
 from integrations_portal.urls import documented
 from tests.contract import closed
 

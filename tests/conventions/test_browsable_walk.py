@@ -110,7 +110,8 @@ def test_every_control_of_a_write_says_what_its_field_means():
         for body in bodies
         for control in controls_of(body(), {}, {}, "f")
     }
-    assert {(body.__name__, name) for body in bodies for name in body.schema()["properties"]} == set(described)
+    named = {(body.__name__, name) for body in bodies if body.has_fields() for name in body.schema()["properties"]}
+    assert named == set(described)
     assert [field for field, text in described.items() if not text.endswith(".")] == []
 
 

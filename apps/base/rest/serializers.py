@@ -37,18 +37,36 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
         return cls.__name__.removesuffix("Serializer")
 
     @classmethod
+    def has_fields(cls) -> bool:
+        """Return whether the object has fields; a body without them is not part of the document."""
+        return bool(cls._declared_fields)
+
+    @classmethod
     def schema(cls) -> Schema:
         """Return the JSON Schema: closed for bodies; answers may get more fields in later versions."""
         fields = cls._declared_fields
         schema: Schema = {
             "type": "object",
             "description": (cls.__doc__ or "").partition("\n\n")[0].replace("\n    ", " "),
-            "properties": {name: schema_of(field, cls.is_body) for name, field in fields.items()},
         }
+        if not fields:
+            return {**schema, "additionalProperties": not cls.is_body}
+        schema["properties"] = {name: schema_of(field, cls.is_body) for name, field in fields.items()}
         required = [name for name, field in fields.items() if field.required]
         if required:
             schema["required"] = required
         return {**schema, "additionalProperties": False, "examples": [cls.example()]} if cls.is_body else schema
+
+    @classmethod
+    def schema_in_place(cls) -> Schema:
+        """Return the schema as a part of another: without an example, and closed by naming every property.
+
+        openapi-generator warns of an object closed by ``additionalProperties`` within another one.
+        """
+        schema = {name: value for name, value in cls.schema().items() if name != "examples"}
+        if schema.pop("additionalProperties", True) is False:
+            schema["propertyNames"] = {"enum": list(schema["properties"])}
+        return schema
 
     @classmethod
     def field(cls, name: str, **changes: Any) -> Any:

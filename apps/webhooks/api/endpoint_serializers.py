@@ -85,7 +85,7 @@ class WebhookEndpointSerializer(ResponseSerializer):
         return list(self.context.get("same_url", {}).get(endpoint.pk, ()))
 
 
-class NewWebhookEndpointSerializer(WebhookEndpointSerializer):
+class WebhookEndpointWithSecretSerializer(WebhookEndpointSerializer):
     """A webhook endpoint with its signing secret, which is in this response and never again.
 
     Context: ``secret``.

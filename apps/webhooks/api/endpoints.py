@@ -19,11 +19,11 @@ from apps.webhooks.api.delivery_serializers import DeliverySerializer
 from apps.webhooks.api.endpoint_serializers import (
     CreateWebhookEndpointBody,
     EnableWebhookEndpointBody,
-    NewWebhookEndpointSerializer,
     RotateWebhookSecretBody,
     TestWebhookEndpointBody,
     UpdateWebhookEndpointBody,
     WebhookEndpointSerializer,
+    WebhookEndpointWithSecretSerializer,
 )
 from apps.webhooks.api.event_serializers import EventTypeSerializer
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
@@ -55,7 +55,7 @@ def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
 
 def _write(endpoints: list[Endpoint], **secret: str) -> list[dict[str, Any]]:
     """Return the JSON objects of endpoints, with their signing secret if it is given."""
-    serializer = NewWebhookEndpointSerializer if secret else WebhookEndpointSerializer
+    serializer = WebhookEndpointWithSecretSerializer if secret else WebhookEndpointSerializer
     return serializer.write_all(
         endpoints, held_counts=held_counts(endpoints), same_url=same_url_keys(endpoints), **secret
     )

@@ -14,11 +14,11 @@ from apps.webhooks.api.delivery_serializers import DeliverySerializer, DeliveryW
 from apps.webhooks.api.endpoint_serializers import (
     CreateWebhookEndpointBody,
     EnableWebhookEndpointBody,
-    NewWebhookEndpointSerializer,
     RotateWebhookSecretBody,
     TestWebhookEndpointBody,
     UpdateWebhookEndpointBody,
     WebhookEndpointSerializer,
+    WebhookEndpointWithSecretSerializer,
 )
 from apps.webhooks.api.event_serializers import (
     AcceptedEventSerializer,
@@ -47,7 +47,8 @@ CREATE_ENDPOINT = Operation(
     "Add an endpoint; its secret is in this answer and never again.",
     {
         201: ResponseSpec(
-            "The endpoint, with its signing secret this once. A repeated answer lacks it.", NewWebhookEndpointSerializer
+            "The endpoint, with its signing secret this once. A repeated answer lacks it.",
+            WebhookEndpointWithSecretSerializer,
         )
     },
     CreateWebhookEndpointBody,
@@ -84,7 +85,7 @@ ENABLE_ENDPOINT = Operation(
 ROTATE_SECRET = Operation(
     "rotateWebhookSecret",
     "Make a new secret; it is in this answer and never again.",
-    {200: ResponseSpec("The endpoint, with its new signing secret this once.", NewWebhookEndpointSerializer)},
+    {200: ResponseSpec("The endpoint, with its new signing secret this once.", WebhookEndpointWithSecretSerializer)},
     RotateWebhookSecretBody,
     error_codes=("conflict",),
     step_up=True,

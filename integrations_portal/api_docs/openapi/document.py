@@ -2,20 +2,19 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import count
 from typing import Any
 
 from django.conf import settings
 from django.urls import URLPattern
 
-from apps.base.error_codes import ERROR_CODES, AppliesTo, example_body
+from apps.base.error_codes import ERROR_CODES, AppliesTo
 from apps.base.permissions import ADMIN
-from apps.base.rest.fields import EXAMPLE_ID_SUFFIX, AnyObject, Choice, Schema, StrictString
+from apps.base.rest.fields import EXAMPLE_ID_SUFFIX, Schema
 from apps.base.rest.operations import METHODS, Operation, Parameter, ResponseSpec
-from apps.base.rest.serializers import ApiSerializer, ResponseSerializer
 from apps.base.rest.views import PortalView
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
+from integrations_portal.api_docs.openapi.components import ErrorResponseSerializer, SharedComponents, header_references
 from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, response_headers, shared_parameters
 from integrations_portal.api_docs.openapi.tags import TAG_DESCRIPTIONS, TAGS
 from integrations_portal.api_docs.openapi.webhooks import webhooks
@@ -33,66 +32,12 @@ SCHEMES = {
 }
 
 
-class ErrorResponseSerializer(ResponseSerializer):
-    """What is wrong with a request. Every error of the API has this form."""
-
-    error = StrictString("What is wrong, as a sentence.", example="Not found.")
-    code = Choice(ERROR_CODES, "What is wrong, as a word that does not change.", example="not_found")
-    request_id = StrictString("The id of the request, for support.", example="req-01JD2V8Q4ZK7")
-    docs = StrictString("Where the code is explained.", example="https://portal.example.com/docs/errors#not_found")
-    fields_ = AnyObject(
-        "The fields that are wrong, each with its messages.",
-        values={"type": "array", "items": {"type": "string"}},
-        name="fields",
-        example={"email": ["This field is required."]},
-        required=False,
-    )
-
-
 INTRODUCTION = """JSON in, JSON out, UTF-8. Times are UTC with `Z`.
 
 Every error has the same shape: a sentence, a code that does not change, the request's id, and a link to what it means.
 
 Unknown fields of a body and unknown parameters of a query string are refused, and so is a parameter that is sent twice.
 A path may end with a slash or without."""
-
-
-class SharedComponents:
-    """Schemas and responses that operations refer to, collected while they are described."""
-
-    def __init__(self) -> None:
-        self.schemas: dict[str, Schema] = {}
-        self.responses: dict[str, Schema] = {}
-
-    def add(self, serializer: type[ApiSerializer]) -> Schema:
-        """Add the schema of a serializer, with those that it refers to, and return a reference to it."""
-        name = serializer.schema_name()
-        if name not in self.schemas:
-            self.schemas[name] = serializer.schema()
-            for nested in serializer.nested():
-                self.add(nested)
-        return {"$ref": f"#/components/schemas/{name}"}
-
-    def error_response(self, status: int, codes: list[str], headers: list[str]) -> str:
-        """Return the name of the shared error response with these codes and headers, adding it if it is new."""
-        response = _error_response(codes, headers)
-        for number in count(1):
-            name = f"Error{status}" if number == 1 else f"Error{status}_{number}"
-            if self.responses.setdefault(name, response) == response:
-                return name
-        raise AssertionError("count() has no end")
-
-
-def _error_response(codes: list[str], headers: list[str]) -> Schema:
-    examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
-    return {
-        "description": " · ".join(f"`{code}`" for code in codes),
-        "headers": _headers(headers),
-        "x-codes": codes,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}, "examples": examples}
-        },
-    }
 
 
 def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> dict[str, Any]:
@@ -124,7 +69,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
             "responses": dict(sorted(shared.responses.items())),
             "parameters": PARAMETERS,
             "headers": HEADERS,
-            "examples": {code: {"value": example_body(code)} for code in ERROR_CODES},
+            "examples": shared.examples,
             "securitySchemes": SCHEMES,
         },
     }
@@ -151,7 +96,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: SharedCom
             *map(_parameter, operation.parameters),
         ],
     }
-    if operation.body is not None:
+    if operation.body is not None and operation.body.has_fields():
         found["requestBody"] = _request_body(operation, shared)
     found["responses"] = _responses(view, operation, path, shared)
     if not view.callers:
@@ -224,11 +169,11 @@ def _responses(view: type[PortalView], operation: Operation, path: str, shared: 
     for status, response in operation.responses.items():
         found[str(status)] = {
             "description": response.text,
-            "headers": _headers(response_headers(view, operation, status)),
-            **_content(operation, response, shared),
+            "headers": header_references(response_headers(view, operation, status)),
+            **_content(operation, status, response, shared),
         }
     if operation.etag:
-        header_refs = _headers(response_headers(view, operation, 304))
+        header_refs = header_references(response_headers(view, operation, 304))
         found["304"] = {"description": "Nothing new: the caller holds it.", "headers": header_refs}
     for status, codes in codes_of(view, operation, path).items():
         headers = response_headers(view, operation, status)
@@ -236,11 +181,7 @@ def _responses(view: type[PortalView], operation: Operation, path: str, shared: 
     return found
 
 
-def _headers(names: list[str]) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _content(operation: Operation, response: ResponseSpec, shared: SharedComponents) -> dict[str, Any]:
+def _content(operation: Operation, status: int, response: ResponseSpec, shared: SharedComponents) -> dict[str, Any]:
     if response.media_types:
         return {"content": {name: {"schema": {"type": "string"}} for name in response.media_types}}
     if response.serializer is None:
@@ -248,8 +189,9 @@ def _content(operation: Operation, response: ResponseSpec, shared: SharedCompone
     schema = shared.add(response.serializer)
     if response.many:
         schema = {"type": "array", "items": schema}
-    examples = {"usual": {"value": response.example}}
-    examples |= {name.replace(" ", "-"): {"value": value} for name, value in operation.more_examples.items()}
+    values = {"usual": response.example, **operation.more_examples}
+    named = {name.replace(" ", "-"): value for name, value in values.items()}
+    examples = {name: shared.add_example(f"{operation.id}-{status}-{name}", value) for name, value in named.items()}
     return {"content": {"application/json": {"schema": schema, "examples": examples}}}
 
 

@@ -39,6 +39,8 @@ def webhook(event_type: EventType) -> dict[str, Any]:
         "summary": event_type.description,
         "tags": ["Webhooks"],
         "security": [],
+        # Nothing that a client calls: openapi-generator would make methods of it, in Python ones that do not compile.
+        "x-internal": True,
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": text, "schema": schema}
             for name, text, schema in HEADERS

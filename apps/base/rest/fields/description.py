@@ -82,7 +82,7 @@ def schema_of(field: Any, is_body: bool) -> Schema:
     schema: Schema = field.type_schema(is_body)
     if field.allow_null:
         # Not "oneOf" with a reference: several client generators make nothing of it.
-        schema = nullable(field.schema() if "$ref" in schema else schema)
+        schema = nullable(field.schema_in_place() if "$ref" in schema else schema)
     if field.help_text:
         schema = {**schema, "description": str(field.help_text)}
     if is_body and field.default is not empty:

@@ -79,7 +79,8 @@ class AnyObject(Described, serializers.Field[dict[str, Any], Any, Any, Any]):
 
     def type_schema(self, is_body: bool) -> Schema:
         """Describe an object, with the schema of its values if they have one."""
-        return {"type": "object", "additionalProperties": True if self.values is None else self.values}
+        # Not `true`: within a closed object openapi-generator warns of it. Both mean the same.
+        return {"type": "object", "additionalProperties": {} if self.values is None else self.values}
 
 
 class Nested(Described, serializers.Field[Any, Any, Any, Any]):
@@ -97,9 +98,9 @@ class Nested(Described, serializers.Field[Any, Any, Any, Any]):
         """Refer to the schema of the object."""
         return {"$ref": f"#/components/schemas/{self.serializer.schema_name()}"}
 
-    def schema(self) -> Schema:
-        """Return the schema of the object."""
-        schema: Schema = self.serializer.schema()
+    def schema_in_place(self) -> Schema:
+        """Return the schema of the object, to be written out where the field stands."""
+        schema: Schema = self.serializer.schema_in_place()
         return schema
 
     def example(self) -> Any:
