@@ -41,6 +41,12 @@ ELSEWHERE = {
         "python3 manage.py demo": "tests/test_five_minutes.py",
         "python3 manage.py test": ".ci/run",
     },
+    "docs/integrate.md": {
+        'curl -sS "$PORTAL/openapi.json"': "tests/clients/conftest.py",
+        "openapi-python-client": "tests/clients/test_openapi_python_client.py",
+        "npx openapi-typescript": "tests/clients/test_generators.py",
+        "openapi-generator-cli": "tests/clients/test_generators.py",
+    },
     "docs/run.md": {
         "docker compose": "needs a container engine",
         "install -d -o 10001": "needs a container engine",

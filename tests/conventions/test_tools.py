@@ -67,8 +67,17 @@ def test_hooks_run_the_tools_of_the_lock_and_fetch_nothing():
 
 def test_updates_are_proposed_for_all_that_is_pinned():
     updates = {each["package-ecosystem"]: each for each in yaml.safe_load(read(".github/dependabot.yml"))["updates"]}
-    assert set(updates) == {"pip", "docker", "github-actions"}
+    assert set(updates) == {"pip", "npm", "docker", "github-actions"}
     assert updates["pip"]["directory"] == "/requirements"
+    assert (ROOT / updates["npm"]["directory"].lstrip("/") / "package-lock.json").exists()
+
+
+def test_the_lock_of_npm_has_digests_and_no_addresses_of_a_registry():
+    packages = json.loads(read("tests/clients/package-lock.json"))["packages"]
+    locked = {name: each for name, each in packages.items() if name}
+    assert [name for name, each in locked.items() if not each["integrity"].startswith("sha512-")] == []
+    assert [name for name, each in locked.items() if "resolved" in each] == []
+    assert locked and packages[""]["dependencies"] == json.loads(read("tests/clients/package.json"))["dependencies"]
 
 
 def test_forms_of_issues_have_what_they_need():
