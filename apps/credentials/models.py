@@ -72,6 +72,8 @@ class SecretKey(OrgOwned, Timestamped):
     key_prefix = ""
     # Relations that pages and the API show.
     related: ClassVar[tuple[str, ...]] = ("replaces", "replaced_by")
+    # Plain texts that can be changed; rotation copies them.
+    texts: ClassVar[tuple[str, ...]] = ("name",)
 
     name = models.CharField(_("name"), max_length=100)
     key_id = models.CharField(max_length=12, unique=True, editable=False)
@@ -108,7 +110,7 @@ class SecretKey(OrgOwned, Timestamped):
 
     def copied_fields(self) -> tuple[str, ...]:
         """Return the fields that rotation copies to the successor."""
-        return ("name", "scopes", "allowed_networks", "limit_minute", "limit_hour")
+        return (*self.texts, "scopes", "allowed_networks", "limit_minute", "limit_hour")
 
     @property
     def version(self) -> str:

@@ -2,7 +2,13 @@
 
 import pytest
 
+from apps.api_keys import actions
+from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import CreateApiKeyBody, UpdateApiKeyBody
+from apps.audit.models import AuditEntry
+from apps.base.actor import system
+from apps.base.crypto.secrets import new_key
+from apps.base.errors import Invalid
 from apps.base.rest.fields import PlainText
 
 pytestmark = pytest.mark.django_db
@@ -17,6 +23,7 @@ BODY = {"name": "Shop", "type": "client", "scopes": ["orders:read"], "subject": 
 
 def test_there_are_texts_to_look_at():
     assert {"name", "subject"} <= set(TEXTS)
+    assert set(ApiKey.texts) == set(TEXTS) & set(UpdateApiKeyBody().fields), "what can be changed"
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -29,8 +36,38 @@ def test_a_text_is_stored_kept_and_copied(api, admin_key, name):
     assert caller.post(f"{path}/rotate", {}).json()[name] == sent
 
 
-@pytest.mark.parametrize("name", sorted(set(TEXTS) & set(UpdateApiKeyBody().fields)))
+@pytest.mark.parametrize("name", ApiKey.texts)
 def test_a_text_can_be_changed(api, admin_key, name):
     caller = api(admin_key)
     path = f"/v1/api-keys/{caller.post('/v1/api-keys', BODY).json()['id']}"
     assert caller.patch(path, {name: " Changed "}).json()[name] == caller.get(path).json()[name] == "Changed"
+
+
+@pytest.mark.parametrize("name", ["subject", *ApiKey.texts])
+def test_a_text_that_does_not_fit_is_refused(acme, name):
+    """Also where the API does not check it first."""
+    most = ApiKey._meta.get_field(name).max_length
+    key = {"key_type": "client", "name": "Shop", "scopes": ["orders:read"], "subject": "ACME-1"}
+    for wrong in ("x" * (most + 1), "two\nlines", new_key("ipk_").plaintext):
+        with pytest.raises(Invalid) as caught:
+            actions.create_key(actor=system(acme.pk), **{**key, name: wrong})
+        assert list(caught.value.fields) == [name]
+    made, _plaintext = actions.create_key(actor=system(acme.pk), **{**key, name: "x" * most})
+    assert getattr(made, name) == "x" * most
+
+
+@pytest.mark.parametrize("name", ApiKey.texts)
+def test_a_text_is_recorded(api, admin_key, name):
+    made = api(admin_key).post("/v1/api-keys", {**BODY, name: "One"}).json()
+    api(admin_key).patch(f"/v1/api-keys/{made['id']}", {name: "Two"})
+    entries = AuditEntry.objects.filter(target_id=made["id"]).order_by("at")
+    assert [(each.action, each.changes[name]) for each in entries] == [
+        ("api_key.created", [None, "One"]),
+        ("api_key.updated", ["One", "Two"]),
+    ]
+
+
+def test_a_text_that_keys_do_not_have_is_no_argument(acme):
+    with pytest.raises(TypeError, match="color"):
+        actions.create_key(actor=system(acme.pk), name="Shop", key_type="partner", scopes=["users:read"], color="red")
+    assert not ApiKey.objects.exists()

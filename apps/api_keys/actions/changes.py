@@ -18,7 +18,7 @@ from apps.base.rest.object_versions import ANY_VERSION, ExpectedVersion
 from apps.base.timestamps import format_timestamp
 from apps.credentials.gate import key_check
 from apps.credentials.lifecycle import transitions
-from apps.credentials.rules import DAY_SECONDS, check_name, check_overlap, parse_networks
+from apps.credentials.rules import DAY_SECONDS, check_overlap, parse_networks
 
 
 @transaction.atomic
@@ -27,15 +27,16 @@ def update_key(
     actor: Actor,
     key_id: str,
     expected: ExpectedVersion = ANY_VERSION,
-    name: str | None = None,
     scopes: Iterable[str] | None = None,
     allowed_networks: Iterable[str] | None = None,
     limits: dict[str, int | None] | None = None,
+    **texts: str | None,
 ) -> ApiKey:
     """Change the settings that are not None; scopes can only be removed.
 
-    ``limits`` maps a window to a number of requests, None for the type's default. Raises Conflict for an expired or
-    revoked key, Forbidden if the actor lacks a scope of the key or, being a key itself, grants more than it has.
+    ``limits`` maps a window to a number of requests, None for the type's default; ``texts`` are those of
+    ``ApiKey.texts``. Raises Conflict for an expired or revoked key, Forbidden if the actor lacks a scope of the key or,
+    being a key itself, grants more than it has.
     """
     actor.require(Permission.API_KEYS_WRITE)
     key = lock_key(actor, key_id)
@@ -43,8 +44,7 @@ def update_key(
     if scopes is not None:
         requested["scopes"] = rules.check_scopes(key.key_type, scopes)
         rules.check_no_added_scopes(key, requested["scopes"])
-    if name is not None:
-        requested["name"] = check_name(name)
+    requested.update(rules.check_texts(texts))
     if allowed_networks is not None:
         requested["allowed_networks"] = parse_networks(allowed_networks)
     rate_limits = rules.check_limits(key.key_type, limits or {}, actor)

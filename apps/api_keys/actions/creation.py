@@ -15,7 +15,7 @@ from apps.base.errors import Conflict
 from apps.base.permissions import Permission
 from apps.base.timestamps import format_timestamp
 from apps.credentials.lifecycle import transitions
-from apps.credentials.rules import Lifetime, check_name, parse_networks
+from apps.credentials.rules import Lifetime, parse_networks
 
 
 @transaction.atomic
@@ -29,8 +29,9 @@ def create_key(
     lifetime: Lifetime | None = None,
     allowed_networks: Iterable[str] | None = None,
     limits: dict[str, int | None] | None = None,
+    **texts: str,
 ) -> tuple[ApiKey, str]:
-    """Create a key and return it with its secret, which is not stored.
+    """Create a key and return it with its secret, which is not stored. ``texts``: others of ``ApiKey.texts``.
 
     Raises, in this order: Invalid for a scope that is unknown or not of the type, Forbidden if the creator lacks a
     scope or the organization's package excludes it, Conflict ``key_limit_reached`` if the type's cap is reached.
@@ -52,10 +53,11 @@ def create_key(
         networks = grant_limits.cap_networks(actor, networks)
         rate_limits = grant_limits.cap_rate_limits(actor, resolved_type, rate_limits, limits or {})
     check_key_quota(actor, resolved_type)
+    checked_texts = rules.check_texts({"name": name, **texts})
     key, plaintext = transitions.issue(
         ApiKey,
         actor=actor,
-        name=check_name(name),
+        **checked_texts,
         key_type=resolved_type,
         scopes=granted,
         subject=subject,
@@ -65,7 +67,7 @@ def create_key(
         expires_at=expires_at,
     )
     settings_of_key: dict[str, list[Any]] = {
-        "name": [None, key.name],
+        **{name: [None, text] for name, text in checked_texts.items()},
         "type": [None, resolved_type.name],
         "scopes": [None, granted],
         "expires_at": [None, format_timestamp(expires_at)],

@@ -1,11 +1,14 @@
 """Validation of a key's settings: each rule raises an error that names the field and what to change."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.api_keys.key_query import effective_limit
@@ -14,11 +17,13 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
 from apps.base.permissions import ADMIN, Permission, expand
 from apps.base.text.validation import check_plain_text
-from apps.credentials.rules import MAX_DAYS, Lifetime
+from apps.credentials.rules import MAX_DAYS, Lifetime, check_name
 from apps.orgs.lookups import longest_key_days, platform_pk
 
 WINDOWS = ("minute", "hour")
 OPERATOR_KINDS = (ActorKind.SYSTEM, ActorKind.OPERATOR)
+# Checks that a text of ``ApiKey.texts`` has instead of ``check_text``.
+TEXT_CHECKS: dict[str, Callable[[str], str]] = {"name": check_name}
 
 
 def find_type(name: str, actor: Actor) -> KeyType:
@@ -54,10 +59,26 @@ def check_subject(key_type: KeyType, subject: str) -> str:
         raise Invalid.field("subject", _("A key of this type needs a subject: your reference of the client."))
     if subject and not key_type.needs_subject:
         raise Invalid.field("subject", _("A key of this type has no subject."))
-    if len(subject) > 200:
-        raise Invalid.field("subject", _("A subject has at most 200 characters."))
-    check_plain_text("subject", subject)
-    return subject
+    return check_text("subject", subject)
+
+
+def check_texts(texts: Mapping[str, str | None]) -> dict[str, str]:
+    """Return those of ``ApiKey.texts`` that are not None, each without surrounding space, or raise Invalid."""
+    if unknown := set(texts) - set(ApiKey.texts):
+        raise TypeError(f"a key has no such text that can be set: {', '.join(sorted(unknown))}")
+    checks = {name: TEXT_CHECKS.get(name) or partial(check_text, name) for name in texts}
+    return {name: checks[name](text) for name, text in texts.items() if text is not None}
+
+
+def check_text(name: str, text: str) -> str:
+    """Return the text without surrounding space, or raise Invalid if it is not plain or its column has no room."""
+    field: Any = ApiKey._meta.get_field(name)
+    text = text.strip()
+    if len(text) > field.max_length:
+        message = _("%(name)s: at most %(count)d characters.")
+        raise Invalid.field(name, message % {"name": capfirst(field.verbose_name), "count": field.max_length})
+    check_plain_text(name, text)
+    return text
 
 
 def max_lifetime_days(key_type: KeyType, organization_id: uuid.UUID | None) -> int | None:
