@@ -107,7 +107,7 @@ def test_the_browsable_api(walker, ada, samples):  # noqa: F811
         wrong |= {path: found} if (found := [*found, *looks(page)]) else {}
     # One whose form is wrong, then right.
     visit(page, f"/v1/users/{user}")
-    page.click("#updateUser > summary")
+    page.click("details:has(> #updateUser) > summary")
     page.fill("#f-updateUser-email", "nobody")
     page.click("#updateUser form >> nth=0 >> button")
     assert page.input_value("#f-updateUser-email") == "nobody"
