@@ -9,12 +9,13 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.api_keys.actions import WINDOWS
 from apps.api_keys.key_query import effective_limit
+from apps.api_keys.key_texts import KeyTextsForm, texts_of
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, other_scopes, resource_rows
 from apps.api_keys.view_models.type_cards import KeyTypeOptions
 from apps.base.permissions import ADMIN
 from apps.base.web.client_address import UNKNOWN
-from apps.base.web.forms import PlainTextField, RequestForm
+from apps.base.web.forms import RequestForm
 from apps.credentials.lifecycle.forms import LIFETIME_FIELDS, KeyChangeForm, LifetimeForm
 
 CHOOSE = "choose"
@@ -82,16 +83,6 @@ class AccessFields(RequestForm):
         return {*self.scope_choices.scopes_of_level(self.quick), *self.cleaned_data["scopes"]}
 
 
-def network_field() -> forms.CharField:
-    """Return the field for allowed networks, one per line."""
-    return forms.CharField(
-        label=_("Allowed networks"),
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"}),
-        help_text=_("One address or network a line, such as 203.0.113.0/24. Empty: from anywhere."),
-    )
-
-
 def networks_in(text: str) -> list[str]:
     """Split the text at line breaks, spaces and commas."""
     return text.replace(",", "\n").split()
@@ -122,82 +113,79 @@ def limits_in(values: Mapping[str, Any]) -> dict[str, int | None]:
     return {window: values.get(f"limit_{window}") for window in WINDOWS}
 
 
-class CreateKeyForm(AccessFields, LifetimeForm):
-    """The settings of a new key of one type."""
+class KeySettingsForm(AccessFields, KeyTextsForm):
+    """The settings that can be chosen for a new key and changed later, in the order of the pages."""
 
-    name = PlainTextField(
-        label=_("Name"),
-        max_length=100,
-        help_text=_("What runs with it, such as “Nightly export”."),
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    networks = forms.CharField(
+        label=_("Allowed networks"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"}),
+        help_text=_("One address or network a line, such as 203.0.113.0/24. Empty: from anywhere."),
     )
-    networks = network_field()
+
+    def sort_fields(self) -> None:
+        """Bring the fields into the order of the pages, which is that of the error summary."""
+        self.order_fields([*KeyTextsForm.base_fields, "access", "scopes", "expires", "custom_days", "networks"])
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that ``actions.create_key`` and ``actions.update_key`` share, except ``limits``."""
+        return {
+            **self.texts(),
+            "scopes": self.wanted_scopes(),
+            "allowed_networks": networks_in(self.cleaned_data["networks"]),
+        }
+
+
+class CreateKeyForm(KeySettingsForm, LifetimeForm):
+    """The settings of a new key of one type."""
 
     def __init__(self, *args: Any, type_options: KeyTypeOptions, key_type: KeyType, **options: Any) -> None:
         super().__init__(*args, **options)
         self.type_options, self.key_type = type_options, key_type
         self.set_scope_choices(type_options.scope_choices(key_type))
-        if key_type.needs_subject:
-            self.fields["subject"] = self._subject()
+        if not key_type.needs_subject:
+            del self.fields["subject"]
         self.fields.update(limit_fields(key_type))
         self.set_lifetime_choices(
             DAYS, type_options.max_lifetime_days(key_type), type_options.default_lifetime_days(key_type)
         )
-        self.order_fields(["name", "subject", "access", "scopes", "expires", "custom_days", "networks"])
-
-    def _subject(self) -> PlainTextField:
-        return PlainTextField(
-            label=_("Client"),
-            max_length=200,
-            widget=forms.TextInput(attrs={"autocomplete": "off"}),
-            help_text=_("Your reference of the client whose data it is, such as a client number."),
-            error_messages={"required": _("A key of this type needs a subject: your reference of the client.")},
-        )
+        self.sort_fields()
 
     def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``actions.create_key``."""
-        values = self.cleaned_data
         return {
-            "name": values["name"],
+            **self.settings(),
             "key_type": self.key_type.name,
-            "scopes": self.wanted_scopes(),
-            "subject": values.get("subject", ""),
             "lifetime": self.lifetime,
-            "allowed_networks": networks_in(values["networks"]),
-            "limits": limits_in(values),
+            "limits": limits_in(self.cleaned_data),
         }
 
 
-class ChangeKeyForm(AccessFields, KeyChangeForm):
-    """Changes the name, networks and limits of a key, and removes scopes."""
+class ChangeKeyForm(KeySettingsForm, KeyChangeForm):
+    """Changes the texts, networks and limits of a key, and removes scopes."""
 
-    name = PlainTextField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    networks = network_field()
+    subject = None  # type: ignore[assignment]  # how a form leaves out a field that it inherits
     field_names = {"allowed_networks": "networks", "limits": "limit_minute"}
 
     def __init__(self, *args: Any, key: ApiKey, **options: Any) -> None:
         super().__init__(*args, initial=_as_is(key), **options)
         self.key = key
+        self.fields["name"].help_text = ""  # it explains what to call a new key
         self.set_scope_choices(ScopeChoices.for_key(key))
         self.fields.update(limit_fields(key.key_type, {name: _limit(key, name) for name in WINDOWS}))
-        self.order_fields(["name", "access", "scopes", "networks"])
+        self.sort_fields()
 
     def action_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``actions.update_key``; unchanged limits are left out and not checked again."""
-        values = self.cleaned_data
-        limits = {name: figure for name, figure in limits_in(values).items() if figure != _limit(self.key, name)}
-        return {
-            "name": values["name"],
-            "scopes": self.wanted_scopes(),
-            "allowed_networks": networks_in(values["networks"]),
-            "limits": limits,
-        }
+        asked = limits_in(self.cleaned_data)
+        limits = {name: figure for name, figure in asked.items() if figure != _limit(self.key, name)}
+        return {**self.settings(), "limits": limits}
 
 
 def _as_is(key: ApiKey) -> dict[str, Any]:
     is_admin = ADMIN in key.scopes
     return {
-        "name": key.name,
+        **texts_of(key),
         "access": ADMIN if is_admin else "",
         "scopes": [] if is_admin else key.scopes,
         "networks": "\n".join(key.allowed_networks),

@@ -8,6 +8,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apps.api_keys.key_query import effective_limit
+from apps.api_keys.key_texts import labelled_texts
 from apps.api_keys.models import ApiKey, KeyType
 from apps.audit.models import LastUse
 from apps.credentials.view_models import key_facts
@@ -20,7 +21,7 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
         "scopes": key.scopes,
         "type": key.key_type.name,
         "type_title": key.key_type.title_text,
-        "subject": key.subject,
+        "texts": labelled_texts(key),
         "networks": key.allowed_networks,
         "limits": limit_texts(key.key_type, key.limit_minute, key.limit_hour),
     }

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import WINDOWS
 from apps.api_keys.key_query import effective_limit
+from apps.api_keys.key_texts import texts_of
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices
 from apps.base.permissions import ADMIN
@@ -19,8 +20,8 @@ MAX_NAME_LENGTH = 100
 def copy_of(scope_choices: ScopeChoices, key: ApiKey, key_type: KeyType, longest: int | None) -> dict[str, Any]:
     """Return the settings of a key that its copy can have; ``longest``: maximum lifetime in days, None: no limit."""
     return {
+        **texts_of(key),
         "name": (_("Copy of %(name)s") % {"name": key.name})[:MAX_NAME_LENGTH],
-        "subject": key.subject,
         "networks": "\n".join(key.allowed_networks),
         **{f"limit_{window}": _limit(key_type, key, window) for window in WINDOWS},
         **initial_scopes(scope_choices, key.scopes),
