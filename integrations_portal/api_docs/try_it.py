@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
-from apps.base.rest.browsable.paths import Path, every_path
+from apps.base.rest.browsable.paths import Path, paths_by_route
 from apps.orgs.models import Invitation, Membership
 from apps.sdk_keys.models import Activation, SdkKey
 from apps.webhooks.models import Delivery, Endpoint, Event, EventType, ReplayJob
@@ -58,23 +58,17 @@ def _page_of(served: ServedOperation) -> Path:
 
     The page above leads to a file, too: its own would start the download.
     """
-    by_route = {path.route: path for path in every_path()}
-    own, above = by_route[served.route], by_route.get(served.route.rpartition("/")[0])
+    own, above = paths_by_route()[served.route], paths_by_route().get(served.route.rpartition("/")[0])
     is_action = "GET" not in own.view.operations and not served.route.endswith("}")
     is_file = any(response.media_types for response in served.operation.responses.values())
-    if (is_action or is_file) and above is not None and _can_be_opened(above):
+    if (is_action or is_file) and above is not None and above.is_readable:
         return above
     return own
 
 
-def _can_be_opened(path: Path) -> bool:
-    return "GET" in path.view.operations and "user" in path.view.callers
-
-
 def _list_of(path: Path) -> Path:
     """Return the list that has the objects of a path; the path itself where it has no parameters."""
-    route = path.route.partition("/{")[0]
-    return next(each for each in every_path() if each.route == route)
+    return paths_by_route()[path.route.partition("/{")[0]]
 
 
 def _object_values(path: Path, reader: Reader) -> dict[str, str] | None:

@@ -100,9 +100,7 @@ def _operations_below(state: PageState) -> Iterator[tuple[Path, str]]:
 
 def reads_below(state: PageState) -> list[tuple[str, str]]:
     """Return the readable paths below a path, as pairs of last segment and path."""
-    found = [
-        path for path in paths_below(state.path.route) if "GET" in path.view.operations and "user" in path.view.callers
-    ]
+    found = [path for path in paths_below(state.path.route) if path.is_readable]
     return [(path.route.rpartition("/")[2], with_organization(path.at(state.values), state.slug)) for path in found]
 
 

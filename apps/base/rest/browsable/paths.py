@@ -32,6 +32,11 @@ class Path(NamedTuple):
         return PARAMETER.findall(self.route)
 
     @property
+    def is_readable(self) -> bool:
+        """Whether it has a page for members: a GET that they may send."""
+        return "GET" in self.view.operations and "user" in self.view.callers
+
+    @property
     def resource(self) -> str:
         """The first segment under ``/v1``."""
         return self.route.split("/")[2]
@@ -45,15 +50,20 @@ def every_path() -> tuple[Path, ...]:
 
 
 @cache
+def paths_by_route() -> dict[str, Path]:
+    """Return the paths of the API reference by route."""
+    return {path.route: path for path in every_path()}
+
+
+@cache
 def _object_paths() -> dict[str, Path]:
     """Return the path of an object by the prefix of its id, from the response schemas of the path or its list."""
     found: dict[str, Path] = {}
-    by_route = {path.route: path for path in every_path()}
     for path in every_path():
         above, _slash, last = path.route.rpartition("/")
         if not PARAMETER.fullmatch(last) or "user" not in path.view.callers:
             continue
-        for reader in (path, by_route.get(above)):
+        for reader in (path, paths_by_route().get(above)):
             prefix = _id_prefix_of(reader.view) if reader else ""
             if prefix:
                 found.setdefault(prefix, path)
