@@ -174,7 +174,7 @@ class KeySerializer(ResponseSerializer):
 
     def last_use(self, key: SecretKey) -> LastUse | None:
         """Return when and from where the key was used last, if the context knows."""
-        uses = self._context.get("last_uses")
+        uses = self.context.get("last_uses")
         return uses.get(key.id) if uses else None
 
     @classmethod

@@ -11,14 +11,13 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.permissions import ADMIN
 from apps.base.rest.operations import METHODS, Operation, ResponseSpec
 from apps.base.rest.serializers import ApiSerializer
 from apps.base.rest.snippets import LANGUAGES, SnippetRequest, render_snippet, request_for
 from apps.orgs.roles import OWNER
 from integrations_portal.api_docs.field_rows import FieldRow, field_rows, parameter_row
 from integrations_portal.api_docs.openapi.components import ErrorResponseSerializer
-from integrations_portal.api_docs.openapi.document import described_parameters
+from integrations_portal.api_docs.openapi.document import described_parameters, scopes_of
 from integrations_portal.api_docs.reader import Reader, page, reader_of
 
 # First path segment of each resource, and its heading.
@@ -74,9 +73,8 @@ def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:
             if method in view.operations:
-                scopes = view.operations[method].permissions
-                names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
-                yield ServedOperation(path, method, names, view.callers, view.operations[method])
+                operation = view.operations[method]
+                yield ServedOperation(path, method, tuple(scopes_of(view, operation)), view.callers, operation)
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
@@ -178,13 +176,8 @@ def _response_context(status: int, response: ResponseSpec) -> dict[str, Any]:
 
 
 def _object_context(serializer: type[ApiSerializer]) -> dict[str, Any]:
-    fields = list(field_rows(serializer))
-    return {
-        "id": serializer.schema_name(),
-        "text": serializer.schema()["description"],
-        "fields": fields,
-        "searched": _searched([serializer.schema_name(), serializer.schema()["description"]], fields),
-    }
+    name, text, fields = serializer.schema_name(), serializer.schema_text(), list(field_rows(serializer))
+    return {"id": name, "text": text, "fields": fields, "searched": _searched([name, text], fields)}
 
 
 def _searched(texts: list[str], rows: list[FieldRow]) -> str:

@@ -42,12 +42,17 @@ class ApiSerializer(serializers.Serializer[Any], metaclass=NamedFields):
         return bool(cls._declared_fields)
 
     @classmethod
+    def schema_text(cls) -> str:
+        """Return what the object is, for callers of the API: the first paragraph of the docstring."""
+        return (cls.__doc__ or "").partition("\n\n")[0].replace("\n    ", " ")
+
+    @classmethod
     def schema(cls) -> Schema:
         """Return the JSON Schema: closed for bodies; answers may get more fields in later versions."""
         fields = cls._declared_fields
         schema: Schema = {
             "type": "object",
-            "description": (cls.__doc__ or "").partition("\n\n")[0].replace("\n    ", " "),
+            "description": cls.schema_text(),
         }
         if not fields:
             return {**schema, "additionalProperties": not cls.is_body}
